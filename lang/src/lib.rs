@@ -1,0 +1,13 @@
+//! The small languages of Argo's YAML, one module each behind one function.
+//!
+//! ```text
+//!  text of the spec ──compile──▶ program ──eval(input)──▶ value or text, or a typed error with its position
+//! ```
+//!
+//! Each dialect compiles once, evaluates many times, never panics, and is bounded in depth, steps and output.
+//! This crate is pure: no files, no network, no environment, no clock but the one that a template asks for.
+
+pub mod json;
+pub mod value;
+
+pub use value::{Map, Number, Value};
