@@ -7,6 +7,7 @@
 //! Each dialect compiles once, evaluates many times, never panics, and is bounded in depth, steps and output.
 //! This crate is pure: no files, no network, no environment, no clock but the one that a template asks for.
 
+pub mod condition;
 pub mod json;
 pub mod value;
 
