@@ -1,1 +1,17 @@
-//! (being written)
+//! The EventBus: its resource, and the bus itself, embedded or on NATS JetStream, behind one small interface.
+//!
+//! ```text
+//! source ──Bus::publish──▶ stored once, durably ──▶ Stored
+//!                                 │
+//! sensor ◀──Subscriber::next── Message ──ack──▶ gone for this consumer
+//!                                      ──retry_after / silence──▶ delivered again
+//! ```
+//!
+//! Only this crate knows subjects, streams, consumers and files. It never decides what an event means.
+
+mod bus;
+
+pub use bus::{
+    AckError, Bus, Durability, Entry, Health, Message, OpenError, Publish, PublishError, Start,
+    State, StateError, Stored, SubjectPattern, SubscribeError, Subscriber, Subscription,
+};
