@@ -8,6 +8,8 @@
 //! This crate is pure: no files, no network, no environment, no clock but the one that a template asks for.
 
 pub mod condition;
+pub mod expr;
+pub mod govaluate;
 pub mod json;
 pub mod value;
 

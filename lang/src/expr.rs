@@ -1,0 +1,5 @@
+//! placeholder
+
+pub(crate) mod gofmt;
+pub(crate) mod layout;
+pub(crate) mod re2;
