@@ -1,0 +1,151 @@
+//! The smallest definitions under which a real API server keeps Argo's
+//! resources: every field as it comes, no validation.
+//!
+//! What users install is in `manifests/`; these are for tests that need the
+//! resources and nothing of ours.
+
+use std::time::Duration;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Patch, PatchParams};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use crate::wait::eventually_ok;
+
+const GROUP: &str = "argoproj.io";
+const VERSION: &str = "v1alpha1";
+const ESTABLISHED: Duration = Duration::from_secs(60);
+
+struct Definition {
+    kind: &'static str,
+    plural: &'static str,
+    short: &'static str,
+    namespaced: bool,
+    /// Workflows have none: their status is written with the object itself.
+    status_apart: bool,
+}
+
+const fn definition(
+    kind: &'static str,
+    plural: &'static str,
+    short: &'static str,
+    status_apart: bool,
+) -> Definition {
+    Definition {
+        kind,
+        plural,
+        short,
+        namespaced: true,
+        status_apart,
+    }
+}
+
+const DEFINITIONS: [Definition; 7] = [
+    definition("EventBus", "eventbus", "eb", true),
+    definition("EventSource", "eventsources", "es", true),
+    definition("Sensor", "sensors", "sn", true),
+    definition("Workflow", "workflows", "wf", false),
+    definition("WorkflowTemplate", "workflowtemplates", "wftmpl", false),
+    Definition {
+        namespaced: false,
+        ..definition(
+            "ClusterWorkflowTemplate",
+            "clusterworkflowtemplates",
+            "cwftmpl",
+            false,
+        )
+    },
+    definition("CronWorkflow", "cronworkflows", "cwf", false),
+];
+
+/// Installs the definitions of Argo's resources and waits until all are served.
+/// Where they are there already nothing changes.
+///
+/// # Panics
+///
+/// When the server refuses one or never serves it.
+pub async fn apply_crds(client: &Client) {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for definition in &DEFINITIONS {
+        let name = format!("{}.{GROUP}", definition.plural);
+        definitions
+            .patch(
+                &name,
+                &PatchParams::apply("tiphys-tests").force(),
+                &Patch::Apply(definition.object(&name)),
+            )
+            .await
+            .unwrap_or_else(|error| panic!("install {name}: {error}"));
+    }
+    for definition in &DEFINITIONS {
+        let objects: Api<DynamicObject> = Api::all_with(client.clone(), &resource(definition));
+        let what = format!("{} to be served", definition.plural);
+        eventually_ok(&what, ESTABLISHED, async || {
+            objects.list(&kube::api::ListParams::default()).await
+        })
+        .await;
+    }
+}
+
+/// What a dynamic client needs to know of one of Argo's kinds, such as `Sensor`.
+///
+/// # Panics
+///
+/// When there is no such kind.
+pub fn argo(kind: &str) -> ApiResource {
+    DEFINITIONS
+        .iter()
+        .find(|definition| definition.kind == kind)
+        .map(resource)
+        .unwrap_or_else(|| panic!("Argo has no kind {kind}"))
+}
+
+fn resource(definition: &Definition) -> ApiResource {
+    let kind = GroupVersionKind::gvk(GROUP, VERSION, definition.kind);
+    ApiResource::from_gvk_with_plural(&kind, definition.plural)
+}
+
+impl Definition {
+    fn object(&self, name: &str) -> Value {
+        let anything = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+        let scope = if self.namespaced {
+            "Namespaced"
+        } else {
+            "Cluster"
+        };
+        let subresources = if self.status_apart {
+            json!({ "status": {} })
+        } else {
+            json!({})
+        };
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": { "name": name },
+            "spec": {
+                "group": GROUP,
+                "scope": scope,
+                "names": {
+                    "kind": self.kind,
+                    "listKind": format!("{}List", self.kind),
+                    "plural": self.plural,
+                    "singular": self.kind.to_lowercase(),
+                    "shortNames": [self.short],
+                },
+                "versions": [{
+                    "name": VERSION,
+                    "served": true,
+                    "storage": true,
+                    "subresources": subresources,
+                    "schema": { "openAPIV3Schema": {
+                        "type": "object",
+                        "x-kubernetes-preserve-unknown-fields": true,
+                        "properties": { "spec": anything, "status": anything },
+                    }},
+                }],
+            },
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! Waiting for something outside the test to happen: the only place with a
+//! sleep, and a short one.
+//!
+//! It never waits for a fixed time: a test goes on as soon as the thing has
+//! happened, and fails by name when it has not.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+/// Between two looks. Long enough to leave the processors to what is awaited.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Looks until `probe` gives a value, and returns it.
+///
+/// # Panics
+///
+/// When `limit` has passed; the message names `what`.
+pub async fn eventually<T>(
+    what: &str,
+    limit: Duration,
+    mut probe: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    eventually_ok(what, limit, async || {
+        probe().await.ok_or("it has not happened")
+    })
+    .await
+}
+
+/// Looks until `probe` succeeds, and returns what it gave.
+///
+/// # Panics
+///
+/// When `limit` has passed; the message names `what` and carries the last error.
+pub async fn eventually_ok<T, E: Display>(
+    what: &str,
+    limit: Duration,
+    mut probe: impl AsyncFnMut() -> Result<T, E>,
+) -> T {
+    let end = Instant::now() + limit;
+    let mut last = "no look came to an end".to_owned();
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        match timeout(left, probe()).await {
+            Ok(Ok(value)) => return value,
+            Ok(Err(error)) => last = error.to_string(),
+            Err(_) => panic!("waited {limit:?} for {what}: {last}"),
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn returns_the_value_of_the_first_look_that_has_one() {
+        let mut looks = 0;
+        let value = eventually("the third look", Duration::from_secs(1), async || {
+            looks += 1;
+            (looks == 3).then_some(looks)
+        })
+        .await;
+        assert_eq!(value, 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_never_ends_is_cut_short_by_the_limit() {
+        let waiting = eventually("nothing", Duration::from_secs(1), async || {
+            std::future::pending::<Option<()>>().await
+        });
+        let outcome = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(waiting)).await;
+        let panic = outcome.unwrap_err();
+        let message = panic.downcast_ref::<String>().unwrap();
+        assert!(message.contains("for nothing"), "{message}");
+    }
+}
