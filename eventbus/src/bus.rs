@@ -272,6 +272,12 @@ impl Bus {
         self.backend.kind()
     }
 
+    /// How many events the bus itself removed although a consumer had not acknowledged them.
+    #[must_use]
+    pub fn discarded(&self) -> u64 {
+        self.backend.discarded()
+    }
+
     /// Whether it can be reached, and each change of that.
     #[must_use]
     pub fn health(&self) -> watch::Receiver<Health> {
@@ -331,6 +337,7 @@ pub(crate) trait Backend: Send + Sync {
     fn durability(&self) -> Durability;
     fn kind(&self) -> &'static str;
     fn health(&self) -> watch::Receiver<Health>;
+    fn discarded(&self) -> u64;
     async fn subscribe(
         &self,
         subscription: Subscription,

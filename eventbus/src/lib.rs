@@ -10,8 +10,11 @@
 //! Only this crate knows subjects, streams, consumers and files. It never decides what an event means.
 
 mod bus;
+mod embedded;
+mod names;
 
 pub use bus::{
     AckError, Bus, Durability, Entry, Health, Message, OpenError, Publish, PublishError, Start,
     State, StateError, Stored, SubjectPattern, SubscribeError, Subscriber, Subscription,
 };
+pub use embedded::{Discard, EmbeddedConfig, Limits};
