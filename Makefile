@@ -1,0 +1,33 @@
+# What people type. `make test` is the same as the last stage of `.ci/run`.
+
+CARGO ?= cargo
+
+.PHONY: test setup build bench lint fmt docs
+
+## Sets up the real servers that the tests need, then passes the tests.
+test: setup build
+	$(CARGO) test --workspace --quiet
+
+## Installs nats-server, kubectl, etcd and kube-apiserver into a cache folder outside the repository.
+setup:
+	scripts/test-servers
+
+## The program that the end-to-end tests start.
+build:
+	$(CARGO) build --bin tiphys
+
+## Starts the real servers, measures raw baselines and our path in the same run, prints ratios.
+bench: setup
+	$(CARGO) build --release --bin tiphys
+	$(CARGO) run --release -p tiphys-tests --bin bench
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	scripts/check-dependencies
+
+fmt:
+	$(CARGO) fmt --all
+
+docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
