@@ -324,8 +324,11 @@ async fn status_is_written_apart_where_the_kind_says_so() {
         );
 
         let both = json!({"spec": {"a": 3}, "status": {"phase": "Ready"}});
-        let status = api.patch_status("s", &PatchParams::default(), &Patch::Merge(&both));
-        let status = status.await.unwrap();
+        let both = Patch::Merge(&both);
+        let status = api
+            .patch_status("s", &PatchParams::default(), &both)
+            .await
+            .unwrap();
         assert_eq!(status.data["status"]["phase"], "Ready");
         assert_eq!(status.data["spec"]["a"], 2);
         assert_eq!(status.metadata.generation, main.metadata.generation);
@@ -472,11 +475,8 @@ async fn finalizers_hold_an_object_until_they_are_gone() {
         let more = api.patch("a", &PatchParams::default(), &more).await;
         assert_eq!(refusal(more), (422, "Invalid".into()));
 
-        let gone = await_condition(
-            api.clone(),
-            "a",
-            conditions::is_deleted(&created.uid().unwrap()),
-        );
+        let uid = created.uid().unwrap();
+        let gone = await_condition(api.clone(), "a", conditions::is_deleted(&uid));
         let release = Patch::Merge(json!({"metadata": {"finalizers": []}}));
         let params = PatchParams::default();
         let (waited, released) = futures::join!(gone, api.patch("a", &params, &release));
