@@ -12,9 +12,15 @@
 mod bus;
 mod embedded;
 mod names;
+mod resource;
 
 pub use bus::{
     AckError, Bus, Durability, Entry, Health, Message, OpenError, Publish, PublishError, Start,
     State, StateError, Stored, SubjectPattern, SubscribeError, Subscriber, Subscription,
 };
 pub use embedded::{Discard, EmbeddedConfig, Limits};
+pub use resource::{
+    BusConfig, BusStatusConfig, EventBus, EventBusSpec, EventBusStatus, JetStreamConfig,
+    JetStreamExotic, JetStreamServers, KafkaBus, KafkaConsumerGroup, NatsAuth, NatsBus, NatsExotic,
+    NatsNative, Persistence, ServerContainer, StreamRetention, StreamSettings,
+};

@@ -125,7 +125,10 @@ impl Meta {
     pub(crate) fn run(&self, changes: &Receiver<Change>, end: impl Fn() -> u64) {
         self.work(changes, end);
         // Lets go of the file, so that it can be opened again while somebody still holds a part of this bus.
-        *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+        *self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn work(&self, changes: &Receiver<Change>, end: impl Fn() -> u64) {
