@@ -117,18 +117,17 @@ impl Cluster {
     }
 
     /// The API as a router, to be served on loopback.
-    #[must_use]
     pub fn router(&self) -> axum::Router {
         serve::router(self, self.inner.store.stopped())
     }
 
     /// Serves the API until `stop`; then ends watches and lets the other requests finish.
     ///
-    /// There is no authentication: the listener must be one of the loopback interface.
+    /// There is no authentication, so the listener must be one of the loopback interface.
     ///
     /// # Errors
     ///
-    /// When the listener fails.
+    /// When the listener fails, or others than this machine could reach it.
     pub async fn serve(&self, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
         serve::serve(self, listener, stop).await
     }

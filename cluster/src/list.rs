@@ -47,6 +47,13 @@ pub(crate) fn list(
     let namespace = target.namespace.as_deref();
 
     let state = store.read();
+    let exactly = params.text("resourceVersionMatch") == Some("Exact");
+    if exactly && params.number("resourceVersion")? != Some(state.version) {
+        // Only the present is kept whole.
+        return Err(ApiError::expired(
+            "that version of the list is no longer kept",
+        ));
+    }
     let (version, after) = match token {
         None => (state.version, None),
         Some(token) => {

@@ -51,6 +51,10 @@ pub(crate) async fn serve(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> io::Result<()> {
+    if !listener.local_addr()?.ip().is_loopback() {
+        let message = "the built-in API has no authentication: listen on 127.0.0.1 or ::1";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
     let app = router(cluster, &stop);
     let server = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
     let overdue = async {

@@ -73,6 +73,7 @@ fn create_applied(
 ) -> Result<Reply, ApiError> {
     let mut object = applied.fresh();
     settle(target, &mut object)?;
+    same_name(&object, name)?;
     if meta_text(&object, "resourceVersion").is_some() || meta_text(&object, "uid").is_some() {
         return Err(ApiError::conflict(
             &target.resource,
@@ -107,10 +108,7 @@ fn change(
 ) -> Result<Arc<Stored>, ApiError> {
     let resource = &*target.resource;
     let name = key.name.as_str();
-    if meta_text(&wanted, "name").is_some_and(|wanted| wanted != name) {
-        let message = "the name of the object does not match the name on the URL";
-        return Err(ApiError::bad_request(message));
-    }
+    same_name(&wanted, name)?;
     if meta_text(&wanted, "resourceVersion")
         .is_some_and(|version| version != current.version.to_string())
     {
@@ -152,6 +150,15 @@ fn change(
         return delete::finish(txn, target.resource.as_ref(), key, after);
     }
     txn.put(&resource.table, key, after)
+}
+
+/// The body may leave the name out, and may not say another.
+fn same_name(object: &Value, name: &str) -> Result<(), ApiError> {
+    if meta_text(object, "name").is_some_and(|wanted| wanted != name) {
+        let message = "the name of the object does not match the name on the URL";
+        return Err(ApiError::bad_request(message));
+    }
+    Ok(())
 }
 
 /// The object with the status of another.

@@ -239,12 +239,12 @@ fn release(
     mut object: Value,
     owner: &str,
 ) -> Result<(), ApiError> {
-    if let Some(meta) = meta_mut(&mut object) {
-        if let Some(Value::Array(owners)) = meta.get_mut("ownerReferences") {
-            owners.retain(|reference| reference.get("uid").and_then(Value::as_str) != Some(owner));
-            if owners.is_empty() {
-                meta.shift_remove("ownerReferences");
-            }
+    if let Some(meta) = meta_mut(&mut object)
+        && let Some(Value::Array(owners)) = meta.get_mut("ownerReferences")
+    {
+        owners.retain(|reference| reference.get("uid").and_then(Value::as_str) != Some(owner));
+        if owners.is_empty() {
+            meta.shift_remove("ownerReferences");
         }
     }
     txn.put(table, key, object).map(|_| ())

@@ -140,6 +140,14 @@ mod tests {
             (json!(deepening), 422),
             (json!([{"op": "test", "path": "/a", "value": 2}]), 422),
             (json!([{"op": "remove", "path": "/x"}]), 422),
+            (json!([{"op": "remove", "path": ""}]), 422),
+            (json!([{"op": "add", "path": "/l/01", "value": 2}]), 422),
+            (
+                json!([{"op": "add", "path": "/l/99999999999999999999", "value": 2}]),
+                422,
+            ),
+            (json!([{"op": "remove", "path": "/l/-"}]), 422),
+            (json!([{"op": "move", "from": "", "path": "/a"}]), 422),
             (json!([{"op": "add", "path": "/x/y/z", "value": 2}]), 422),
             (json!([{"op": "move", "from": "/a", "path": "/a/b"}]), 422),
             (
@@ -150,7 +158,7 @@ mod tests {
             (json!({"a": 1}), 400),
         ];
         for (patch, code) in table {
-            let outcome = patched(json!({"a": {"text": "x"}}), patch.clone());
+            let outcome = patched(json!({"a": {"text": "x"}, "l": [1]}), patch.clone());
             assert_eq!(outcome, Err(code), "{patch}");
         }
     }

@@ -28,3 +28,6 @@ pub(crate) use object::{Key, Stored};
 pub(crate) use state::{Change, Since, State};
 pub(crate) use txn::{MAX_OBJECT_BYTES, Txn};
 pub(crate) use writer::{Dry, Reply, Store};
+
+#[cfg(test)]
+mod tests;

@@ -2,13 +2,21 @@
 //!
 //! Every test asks the way a client asks; none looks into the store.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test says what went wrong by panicking, and a child process by printing"
+)]
+
 mod durability;
 mod http_face;
+mod lifecycle;
 mod verbs;
 mod watches;
 
 use std::future::Future;
-use std::sync::Arc;
 
 use kube::Client;
 use kube::api::{Api, DynamicObject, ObjectMeta};
@@ -108,8 +116,4 @@ fn named(name: &str) -> ObjectMeta {
         name: Some(name.to_owned()),
         ..ObjectMeta::default()
     }
-}
-
-fn _assert_cluster_can_be_shared(cluster: Cluster) -> Arc<dyn Send + Sync> {
-    Arc::new(cluster)
 }
