@@ -1,1 +1,24 @@
-//! (being written)
+//! The runtime that hosts buses, sources and sensors as tasks, from objects that it watches.
+//!
+//! ```text
+//! kube::Client watch ─▶ Host ─┬─▶ Bus (embedded, JetStream)
+//!   EventBus                  ├─▶ SourceRuntime ─publish─▶ Bus
+//!   EventSource               └─▶ RunningSensor ◀─subscribe─ Bus
+//!   Sensor                         └─▶ status, metrics, readiness
+//! ```
+//!
+//! The local shape and the pooled shape are the same host over another API server.
+//! It never prints and never reads the environment; `cli` does.
+
+pub mod admin;
+pub mod apply;
+pub mod check;
+mod buses;
+mod host;
+pub mod local;
+pub mod secrets;
+mod sensors;
+mod sources;
+mod status;
+
+pub use host::{Buses, Host, HostOptions, Kind, ObjectKey, ObjectState, Snapshot};

@@ -1,0 +1,264 @@
+//! The command line: names, flags and their help. It parses and never acts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{logging, output};
+
+/// Event-driven workflow automation from Argo's own YAML, on a laptop or a cluster.
+#[derive(Debug, Parser)]
+#[command(name = "tiphys", version, about, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    /// What is logged: error, warn, info, debug or trace, also for each part, as info,tiphys_sensor=debug.
+    #[arg(long, global = true, value_name = "LEVEL", env = "TIPHYS_LOG")]
+    pub log: Option<String>,
+    /// How log lines look.
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "FORMAT")]
+    pub log_format: logging::Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// The tutorial from start to finish: bus, webhook, sensor, one real POST, the Workflow's tree and log.
+    Demo(Demo),
+    /// Runs EventSources, Sensors and Workflows from files on this machine, with no cluster.
+    Run(Run),
+    /// Reports every problem in YAML files, with its place.
+    Lint(Lint),
+    /// Dry run: what each filter of a Sensor says of an event, and what would be submitted.
+    Render(Render),
+    /// Evaluates an expression of one of the small languages, as a Sensor would.
+    Eval(Eval),
+    /// Runs one EventSource.
+    #[command(name = "eventsource")]
+    EventSource(Object),
+    /// Runs one Sensor.
+    Sensor(Object),
+    /// Shows one Workflow: its state and its tree.
+    Get(Get),
+    /// Lists Workflows.
+    List(List),
+    /// Prints what the steps of a Workflow have printed.
+    Logs(Logs),
+    /// Prints the version.
+    Version,
+    /// Prints a completion script.
+    Completion {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+    /// The whale, for steps that call it from a shell.
+    #[command(hide = true)]
+    Cowsay {
+        /// What it says.
+        words: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// The port of the webhook; 0 takes a free one.
+    #[arg(long, default_value_t = 0, value_name = "PORT")]
+    pub port: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// YAML files, or folders of them.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Where events, objects and logs are kept.
+    #[arg(long, default_value = ".tiphys", value_name = "DIR", env = "TIPHYS_DATA_DIR")]
+    pub data_dir: PathBuf,
+    /// Listens on HOST for an EventSource that says PORT; several may be given. 30001:80, or 0.0.0.0:30001:80.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub publish: Vec<String>,
+    /// The namespace of objects that name none.
+    #[arg(short, long, default_value = "default", value_name = "NAMESPACE")]
+    pub namespace: String,
+    /// Where metrics and health are served; `off` for nowhere.
+    #[arg(long, default_value = "127.0.0.1:7777", value_name = "ADDRESS")]
+    pub admin: String,
+    /// Where the built-in Kubernetes API is served, for kubectl and the other commands.
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+    pub api: String,
+    /// Does not look for changed files.
+    #[arg(long)]
+    pub no_reload: bool,
+    /// How long work in hand may take after Ctrl-C, in seconds.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    pub grace: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Lint {
+    /// YAML files, or folders of them.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// The namespace of objects that name none.
+    #[arg(short, long, default_value = "default", value_name = "NAMESPACE")]
+    pub namespace: String,
+    /// Warnings count as errors.
+    #[arg(long)]
+    pub strict: bool,
+    /// As JSON, for programs.
+    #[arg(short, long, value_enum)]
+    pub output: Option<LintOutput>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum LintOutput {
+    /// One object a problem.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Render {
+    /// The file with the Sensor.
+    #[arg(value_name = "SENSOR.yaml")]
+    pub file: PathBuf,
+    /// An event for a dependency: the payload as JSON, or a whole CloudEvent. `-` reads standard input.
+    #[arg(long = "event", required = true, value_name = "DEP=FILE.json")]
+    pub events: Vec<String>,
+    /// Only this trigger.
+    #[arg(long, value_name = "NAME")]
+    pub trigger: Option<String>,
+    /// The Sensor, where the file has several.
+    #[arg(long, value_name = "NAME")]
+    pub sensor: Option<String>,
+    /// The namespace of a Sensor that names none.
+    #[arg(short, long, default_value = "default", value_name = "NAMESPACE")]
+    pub namespace: String,
+    /// How the result is printed.
+    #[arg(short, long, value_enum)]
+    pub output: Option<output::Format>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Eval {
+    /// The language.
+    #[arg(value_enum)]
+    pub dialect: Dialect,
+    /// The template, path, expression or script.
+    pub expression: String,
+    /// The JSON that the language sees; for gotemplate and handlebars the value of Input. `-` reads standard input.
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// sjson: the text to set.
+    #[arg(long, value_name = "TEXT", conflicts_with = "raw")]
+    pub value: Option<String>,
+    /// sjson: the JSON to set.
+    #[arg(long, value_name = "JSON")]
+    pub raw: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Dialect {
+    /// Go text/template with Sprig: `dataTemplate`, `contextTemplate`.
+    Gotemplate,
+    /// Handlebars, where a template says so.
+    Handlebars,
+    /// gjson paths: `dataKey`, filter `path`.
+    Gjson,
+    /// RFC 9535 JSONPath: paths that start with `$.` or `$[`.
+    Jsonpath,
+    /// sjson paths: `dest`.
+    Sjson,
+    /// expr-lang: an EventSource's `filter.expression`.
+    Expr,
+    /// govaluate: a Sensor's `exprs`.
+    Govaluate,
+    /// Lua: `script`.
+    Lua,
+    /// jq: `transform.jq`.
+    Jq,
+    /// Trigger `conditions`; the input is an object of names and truth values.
+    Condition,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Object {
+    /// The object's name, read from the API server.
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    pub name: Option<String>,
+    /// The object's namespace.
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Files with the object and what it refers to, instead of the API server.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub file: Vec<PathBuf>,
+    /// Where an embedded bus keeps its events.
+    #[arg(long, default_value = ".tiphys", value_name = "DIR", env = "TIPHYS_DATA_DIR")]
+    pub data_dir: PathBuf,
+    /// Listens on HOST for an EventSource that says PORT; several may be given.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub publish: Vec<String>,
+    /// Where metrics and health are served; `off` for nowhere.
+    #[arg(long, default_value = "0.0.0.0:7777", value_name = "ADDRESS")]
+    pub admin: String,
+    /// How long work in hand may take after the signal to stop, in seconds.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    pub grace: u64,
+}
+
+/// Which API is asked.
+#[derive(Debug, Args)]
+pub(crate) struct Api {
+    /// The folder of a local run; without one there, the cluster of the kubeconfig is asked.
+    #[arg(long, default_value = ".tiphys", value_name = "DIR", env = "TIPHYS_DATA_DIR")]
+    pub data_dir: PathBuf,
+    /// The namespace.
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    #[command(flatten)]
+    pub api: Api,
+    /// The Workflow's name, or @latest.
+    pub workflow: String,
+    /// How it is printed.
+    #[arg(short, long, value_enum)]
+    pub output: Option<output::Format>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub api: Api,
+    /// In all namespaces.
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
+    /// Only those with these labels.
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub selector: Option<String>,
+    /// Only those that go on.
+    #[arg(long, conflicts_with = "completed")]
+    pub running: bool,
+    /// Only those that have ended.
+    #[arg(long)]
+    pub completed: bool,
+    /// How they are printed.
+    #[arg(short, long, value_enum)]
+    pub output: Option<output::Format>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    #[command(flatten)]
+    pub api: Api,
+    /// The Workflow's name, or @latest.
+    pub workflow: String,
+    /// Only this step: its pod, its node id or its name.
+    pub step: Option<String>,
+    /// Goes on until the Workflow has ended.
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Lines without the name of the pod.
+    #[arg(long)]
+    pub no_prefix: bool,
+}

@@ -1,0 +1,71 @@
+//! Finds the API that a command speaks to: a local run by its data folder, else the cluster of the kubeconfig.
+
+use std::path::{Path, PathBuf};
+
+use kube::{Client, Config};
+use serde::{Deserialize, Serialize};
+
+use crate::args::Api;
+
+/// What a local run leaves in its data folder for other commands.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Address {
+    /// The URL of the API on loopback.
+    pub url: String,
+    /// The namespace of objects that name none.
+    pub namespace: String,
+    /// The process that serves it.
+    pub pid: u32,
+}
+
+const FILE: &str = "api.json";
+
+/// A connection, and what is known of the other side.
+pub(crate) struct Connection {
+    pub client: Client,
+    pub namespace: String,
+    /// The data folder of a local run.
+    pub local: Option<PathBuf>,
+}
+
+/// Records where a local run serves its API.
+pub(crate) fn record(data_dir: &Path, address: &Address) -> anyhow::Result<()> {
+    let path = data_dir.join(FILE);
+    let text = serde_json::to_string_pretty(address)?;
+    std::fs::write(&path, text).map_err(|error| anyhow::anyhow!("cannot write {}: {error}", path.display()))
+}
+
+/// Takes the record away again; absent is fine.
+pub(crate) fn forget(data_dir: &Path) {
+    if let Err(error) = std::fs::remove_file(data_dir.join(FILE)) {
+        tracing::debug!(%error, "no address to remove");
+    }
+}
+
+/// Connects to the local run of the folder, or to the cluster.
+pub(crate) async fn connect(args: &Api) -> anyhow::Result<Connection> {
+    let path = args.data_dir.join(FILE);
+    if let Ok(text) = std::fs::read_to_string(&path) {
+        let address: Address = serde_json::from_str(&text)
+            .map_err(|error| anyhow::anyhow!("{} is broken ({error}); remove it or start `tiphys run` again", path.display()))?;
+        let config = Config::new(address.url.parse()?);
+        let client = Client::try_from(config)?;
+        if client.apiserver_version().await.is_ok() {
+            let namespace = args.namespace.clone().unwrap_or(address.namespace);
+            return Ok(Connection { client, namespace, local: Some(args.data_dir.clone()) });
+        }
+        anyhow::bail!(
+            "the local run of {} does not answer at {}; start it with `tiphys run PATH --data-dir {0}`",
+            args.data_dir.display(),
+            address.url
+        );
+    }
+    let config = Config::infer().await.map_err(|error| {
+        anyhow::anyhow!(
+            "no local run in {} and no cluster: {error}; start `tiphys run PATH`, name its folder with --data-dir, or set KUBECONFIG",
+            args.data_dir.display()
+        )
+    })?;
+    let namespace = args.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    Ok(Connection { client: Client::try_from(config)?, namespace, local: None })
+}

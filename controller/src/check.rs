@@ -1,0 +1,195 @@
+//! Says what is wrong with an object, whatever its kind: the same answer for `lint`, `run` and the admission webhook.
+//! Pure: it reads no file and asks no server.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use tiphys_core::manifest::Document;
+use tiphys_core::{Path, Problem, Problems, Severity};
+use tiphys_eventbus::EventBusSpec;
+use tiphys_eventsource::EventSourceSpec;
+use tiphys_sensor::SensorSpec;
+use tiphys_workflow::WorkflowSpec;
+
+/// The group and version of Argo's kinds.
+pub const API_VERSION: &str = "argoproj.io/v1alpha1";
+
+/// An object of a kind that Tiphys runs, typed.
+#[derive(Debug, Clone)]
+pub enum Checked {
+    /// An EventBus.
+    EventBus(Box<EventBusSpec>),
+    /// An EventSource.
+    EventSource(Box<EventSourceSpec>),
+    /// A Sensor.
+    Sensor(Box<SensorSpec>),
+    /// A Workflow, WorkflowTemplate or ClusterWorkflowTemplate.
+    Workflow(Box<WorkflowSpec>),
+    /// Anything else, kept as it is.
+    Other,
+}
+
+/// What an object has beside its spec. `status` and `data` are whatever they are.
+#[derive(Deserialize)]
+struct Whole<T> {
+    spec: T,
+    #[serde(rename = "apiVersion")]
+    _api_version: serde::de::IgnoredAny,
+    #[serde(rename = "kind")]
+    _kind: serde::de::IgnoredAny,
+    #[serde(rename = "metadata")]
+    _metadata: serde::de::IgnoredAny,
+    #[serde(rename = "status", default)]
+    _status: serde::de::IgnoredAny,
+}
+
+/// Reads and validates one object. `None` where it cannot be read at all.
+pub fn check(document: &Document, problems: &mut Problems) -> Option<Checked> {
+    if !document.object.is_object() {
+        problems.error("must be an object with apiVersion, kind and metadata");
+        return None;
+    }
+    problems.require("apiVersion", document.api_version(), ", as argoproj.io/v1alpha1");
+    problems.require("kind", document.kind(), ", as Sensor");
+    let generated = document.object.pointer("/metadata/generateName").and_then(|name| name.as_str());
+    if document.name().is_empty() && generated.is_none_or(str::is_empty) {
+        problems.at("metadata", |problems| problems.require("name", "", " to a name of small letters, digits and -"));
+    } else if !document.name().is_empty() {
+        name(document.name(), problems);
+    }
+    if document.kind().is_empty() || document.api_version().is_empty() {
+        return None;
+    }
+    if document.api_version() != API_VERSION {
+        if document.api_version().starts_with("argoproj.io/") {
+            let message = format!("{:?} is not a version of these kinds; use {API_VERSION}", document.api_version());
+            problems.at("apiVersion", |problems| problems.error(message));
+        }
+        return Some(Checked::Other);
+    }
+    match document.kind() {
+        "EventBus" => {
+            let spec: EventBusSpec = typed(document, problems)?;
+            problems.at("spec", |problems| spec.validate(problems));
+            Some(Checked::EventBus(Box::new(spec)))
+        }
+        "EventSource" => {
+            let spec: EventSourceSpec = typed(document, problems)?;
+            problems.at("spec", |problems| spec.validate(problems));
+            Some(Checked::EventSource(Box::new(spec)))
+        }
+        "Sensor" => {
+            let spec: SensorSpec = typed(document, problems)?;
+            problems.at("spec", |problems| spec.validate(problems));
+            Some(Checked::Sensor(Box::new(spec)))
+        }
+        "Workflow" | "WorkflowTemplate" | "ClusterWorkflowTemplate" => {
+            Some(Checked::Workflow(Box::new(typed(document, problems)?)))
+        }
+        "CronWorkflow" | "WorkflowEventBinding" | "WorkflowTaskSet" | "WorkflowTaskResult" => Some(Checked::Other),
+        kind => {
+            let message = format!("{kind:?} is not a kind of {API_VERSION} that Tiphys knows; it is stored and has no effect");
+            problems.at("kind", |problems| problems.warning(message));
+            Some(Checked::Other)
+        }
+    }
+}
+
+fn typed<T: serde::de::DeserializeOwned>(document: &Document, problems: &mut Problems) -> Option<T> {
+    if document.object.get("spec").is_none_or(serde_json::Value::is_null) {
+        problems.at("spec", |problems| problems.error("must be set"));
+        return None;
+    }
+    document.typed::<Whole<T>>(problems).map(|whole| whole.spec)
+}
+
+fn name(name: &str, problems: &mut Problems) {
+    let ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let good = name.len() <= 253 && name.chars().all(ok) && ends(name.chars().next()) && ends(name.chars().last());
+    if !good {
+        problems.at("metadata", |problems| {
+            problems.at("name", |problems| {
+                problems.error("must be small letters, digits, - and ., begin and end with a letter or digit, at most 253 characters");
+            });
+        });
+    }
+}
+
+/// One object among others, for checks that need to see several.
+pub struct Placed<'a> {
+    /// Its namespace, the default filled in.
+    pub namespace: String,
+    /// The object.
+    pub document: &'a Document,
+    /// What it is.
+    pub checked: &'a Checked,
+}
+
+/// What is wrong between objects that are used together: doubled names, dependencies on events that nobody sends.
+///
+/// Each problem comes with the index of the object that it is about.
+#[must_use]
+pub fn across(objects: &[Placed<'_>]) -> Vec<(usize, Problem)> {
+    let mut found = Vec::new();
+    let mut seen: BTreeMap<(String, &str, &str, &str), usize> = BTreeMap::new();
+    for (index, object) in objects.iter().enumerate() {
+        let document = object.document;
+        if document.name().is_empty() {
+            continue;
+        }
+        let key = (object.namespace.clone(), document.api_version(), document.kind(), document.name());
+        if seen.insert(key, index).is_some() {
+            let path = Path::default().key("metadata").key("name");
+            let message = format!("{} {:?} is defined twice; the later one wins", document.kind(), document.name());
+            found.push((index, problem(Severity::Error, path, message)));
+        }
+    }
+    let sources: BTreeMap<(&str, &str), Vec<String>> = objects
+        .iter()
+        .filter_map(|object| match object.checked {
+            Checked::EventSource(spec) => {
+                Some(((object.namespace.as_str(), object.document.name()), spec.event_names()))
+            }
+            _ => None,
+        })
+        .collect();
+    for (index, object) in objects.iter().enumerate() {
+        let Checked::Sensor(spec) = object.checked else { continue };
+        // A sensor that is checked alone says nothing about sources that are elsewhere.
+        if sources.keys().all(|(namespace, _)| *namespace != object.namespace) {
+            continue;
+        }
+        for (at, dependency) in spec.dependencies.iter().enumerate() {
+            let (source, event) = (dependency.event_source_name.as_str(), dependency.event_name.as_str());
+            if source.contains('*') || event.contains('*') || source.is_empty() || event.is_empty() {
+                continue;
+            }
+            let path = Path::default().key("spec").key("dependencies").index(at);
+            match sources.get(&(object.namespace.as_str(), source)) {
+                None => found.push((
+                    index,
+                    problem(
+                        Severity::Warning,
+                        path.key("eventSourceName"),
+                        format!("no EventSource {source:?} is among these files in namespace {:?}", object.namespace),
+                    ),
+                )),
+                Some(events) if !events.iter().any(|known| known == event) => found.push((
+                    index,
+                    problem(
+                        Severity::Warning,
+                        path.key("eventName"),
+                        format!("EventSource {source:?} has no event {event:?}; it has {}", events.join(", ")),
+                    ),
+                )),
+                Some(_) => {}
+            }
+        }
+    }
+    found
+}
+
+fn problem(severity: Severity, path: Path, message: String) -> Problem {
+    Problem { severity, path, message, inner: None }
+}

@@ -1,0 +1,473 @@
+//! Hosts buses, sources and sensors as tasks of this process, as the objects in the API say.
+//! One bad object is reported on that object and changes nothing for the others.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+use kube::api::DynamicObject;
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::runtime::watcher::{self, Event};
+use kube::{Api, Client, ResourceExt as _};
+use tiphys_core::backoff::Backoff;
+use tiphys_core::manifest::Document;
+use tiphys_core::metrics::Metrics;
+use tiphys_core::tasks::chain;
+use tiphys_core::{Problems, Secrets, Tasks};
+use tiphys_eventsource::{PortMap, SourceRuntime};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::buses::OpenBuses;
+use crate::check::{self, Checked};
+use crate::secrets::ApiSecrets;
+use crate::sensors::HostedSensors;
+use crate::sources::HostedSources;
+use crate::status::StatusWriter;
+
+/// Where buses come from.
+#[derive(Debug, Clone)]
+pub enum Buses {
+    /// Embedded logs below this folder, unless the EventBus names a server.
+    Local {
+        /// The data folder.
+        data_dir: PathBuf,
+    },
+}
+
+/// What a host needs.
+#[derive(Clone)]
+pub struct HostOptions {
+    /// The API whose objects are hosted.
+    pub objects: Client,
+    /// The API that triggers act on; the same one but for objects from files.
+    pub target: Client,
+    /// Where buses come from.
+    pub buses: Buses,
+    /// Which port of a spec is served where.
+    pub ports: PortMap,
+    /// Secret values from elsewhere than `objects`.
+    pub secrets: Option<Arc<dyn Secrets>>,
+    /// Where counters go.
+    pub metrics: Metrics,
+}
+
+/// A hosted kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// Opened first.
+    EventBus,
+    /// Subscribed before any source accepts an event.
+    Sensor,
+    /// Started last.
+    EventSource,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::EventBus, Self::Sensor, Self::EventSource];
+
+    /// The kind as objects write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EventBus => "EventBus",
+            Self::Sensor => "Sensor",
+            Self::EventSource => "EventSource",
+        }
+    }
+
+    pub(crate) fn resource(self) -> ApiResource {
+        let gvk = GroupVersionKind::gvk("argoproj.io", "v1alpha1", self.as_str());
+        let plural = match self {
+            Self::EventBus => "eventbus",
+            Self::Sensor => "sensors",
+            Self::EventSource => "eventsources",
+        };
+        ApiResource::from_gvk_with_plural(&gvk, plural)
+    }
+}
+
+/// Which object.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Whether an object does its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectState {
+    /// It does.
+    pub ready: bool,
+    /// One word for programs.
+    pub reason: String,
+    /// One sentence for people.
+    pub message: String,
+}
+
+impl ObjectState {
+    pub(crate) fn ready(message: impl Into<String>) -> Self {
+        Self { ready: true, reason: "Running".to_owned(), message: message.into() }
+    }
+
+    pub(crate) fn not_ready(reason: &str, message: impl Into<String>) -> Self {
+        Self { ready: false, reason: reason.to_owned(), message: message.into() }
+    }
+}
+
+/// What the host knows at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// Whether every object that was there at the start has been looked at.
+    pub synced: bool,
+    /// Each object.
+    pub objects: BTreeMap<ObjectKey, ObjectState>,
+}
+
+impl Snapshot {
+    /// Why this process should get no traffic; empty when it should.
+    #[must_use]
+    pub fn not_ready(&self) -> Vec<String> {
+        if !self.synced {
+            return vec!["objects are still being read".to_owned()];
+        }
+        let waiting = self.objects.iter().filter(|(_, state)| !state.ready && state.reason != "Invalid");
+        waiting.map(|(key, state)| format!("{} {}/{}: {}", key.kind.as_str(), key.namespace, key.name, state.message)).collect()
+    }
+}
+
+/// A running host.
+pub struct Host {
+    state: watch::Receiver<Snapshot>,
+    tasks: Tasks,
+}
+
+impl Host {
+    /// Starts watching and hosting.
+    #[must_use]
+    pub fn spawn(options: HostOptions, tasks: &Tasks) -> Self {
+        let tasks = tasks.child();
+        let (report, state) = watch::channel(Snapshot::default());
+        let reconciler = Reconciler::new(options, report, &tasks);
+        let stop = tasks.stop_token();
+        tasks.spawn("host", async move {
+            reconciler.run(stop).await;
+            Ok::<(), std::convert::Infallible>(())
+        });
+        Self { state, tasks }
+    }
+
+    /// What is hosted, and each change of that.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<Snapshot> {
+        self.state.clone()
+    }
+
+    /// Stops accepting, finishes what is in hand, closes the buses; at most `grace`.
+    ///
+    /// # Errors
+    /// When something was still at work after that.
+    pub async fn drain(&self, grace: Duration) -> Result<(), tiphys_core::tasks::RunError> {
+        self.tasks.stop(grace).await
+    }
+
+    /// Waits for the first task of the host that ended unasked.
+    pub async fn failed(&self) -> tiphys_core::tasks::TaskFailed {
+        self.tasks.failed().await
+    }
+}
+
+/// An object as the host needs it.
+struct Known {
+    document: Document,
+    generation: Option<i64>,
+    /// The parts whose change matters, for telling a new spec from a written status.
+    relevant: serde_json::Value,
+}
+
+struct Reconciler {
+    options: HostOptions,
+    known: BTreeMap<ObjectKey, Known>,
+    buses: OpenBuses,
+    sensors: HostedSensors,
+    sources: HostedSources,
+    retries: HashMap<ObjectKey, (Instant, u32)>,
+    status: StatusWriter,
+    snapshot: Snapshot,
+    report: watch::Sender<Snapshot>,
+    backoff: Backoff,
+    /// Kinds whose first listing is complete.
+    listed: Vec<Kind>,
+}
+
+type Seen = (Kind, Result<Event<DynamicObject>, watcher::Error>);
+
+impl Reconciler {
+    fn new(options: HostOptions, report: watch::Sender<Snapshot>, tasks: &Tasks) -> Self {
+        // Sources, sensors and buses outlive the signal to stop: they are drained in order by `run`.
+        let runtime = Tasks::new();
+        Self {
+            buses: OpenBuses::new(options.buses.clone(), options.metrics.clone(), runtime.clone()),
+            sensors: HostedSensors::new(options.target.clone(), options.metrics.clone(), runtime.clone()),
+            sources: HostedSources::new(SourceRuntime::new(&runtime, options.ports.clone()), options.metrics.clone()),
+            status: StatusWriter::spawn(options.objects.clone(), tasks),
+            options,
+            known: BTreeMap::new(),
+            retries: HashMap::new(),
+            snapshot: Snapshot::default(),
+            report,
+            backoff: Backoff::reconnect(),
+            listed: Vec::new(),
+        }
+    }
+
+    async fn run(mut self, stop: tokio_util::sync::CancellationToken) {
+        let mut events = self.watch();
+        loop {
+            let next = self.retries.values().map(|(at, _)| *at).min();
+            let retry = async {
+                match next {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some((kind, event)) = events.next() => self.on_event(kind, event).await,
+                changed = self.sources.changed() => self.on_source(changed),
+                () = self.buses.changed() => self.on_bus_health(),
+                () = retry => self.retry_due().await,
+            }
+            self.publish();
+        }
+        self.snapshot.synced = false;
+        self.publish();
+        self.sources.drain().await;
+        self.sensors.stop_all().await;
+        self.buses.close_all().await;
+    }
+
+    fn watch(&self) -> BoxStream<'static, Seen> {
+        let streams = Kind::ALL.map(|kind| {
+            let api = Api::<DynamicObject>::all_with(self.options.objects.clone(), &kind.resource());
+            watcher::watcher(api, watcher::Config::default()).map(move |event| (kind, event)).boxed()
+        });
+        stream::select_all(streams).boxed()
+    }
+
+    async fn on_event(&mut self, kind: Kind, event: Result<Event<DynamicObject>, watcher::Error>) {
+        match event {
+            Ok(Event::Apply(object) | Event::InitApply(object)) => {
+                let key = key_of(kind, &object);
+                if self.learn(&key, object) && self.snapshot.synced {
+                    self.changed(&key).await;
+                }
+            }
+            Ok(Event::Delete(object)) => self.gone(&key_of(kind, &object)).await,
+            Ok(Event::Init) => {}
+            Ok(Event::InitDone) => {
+                if !self.listed.contains(&kind) {
+                    self.listed.push(kind);
+                }
+                if self.listed.len() == Kind::ALL.len() && !self.snapshot.synced {
+                    self.start_all().await;
+                }
+            }
+            // The watcher tries again by itself; a server that is away is not a reason to stop what runs.
+            Err(error) => tracing::debug!(kind = kind.as_str(), error = %chain(&error), "watch interrupted"),
+        }
+    }
+
+    /// Takes in an object; false where nothing that matters has changed.
+    fn learn(&mut self, key: &ObjectKey, object: DynamicObject) -> bool {
+        let generation = object.metadata.generation;
+        let Ok(object) = serde_json::to_value(&object) else { return false };
+        let relevant = serde_json::json!({
+            "uid": object.pointer("/metadata/uid"),
+            "annotations": object.pointer("/metadata/annotations"),
+            "spec": object.get("spec"),
+        });
+        if self.known.get(key).is_some_and(|known| known.relevant == relevant) {
+            return false;
+        }
+        let document = Document::from_object(object);
+        self.known.insert(key.clone(), Known { document, generation, relevant });
+        true
+    }
+
+    /// Buses, then sensors, then sources: whatever a source accepts finds its sensors subscribed.
+    async fn start_all(&mut self) {
+        let mut keys: Vec<_> = self.known.keys().cloned().collect();
+        keys.sort();
+        for key in keys {
+            self.reconcile(&key).await;
+        }
+        self.snapshot.synced = true;
+    }
+
+    async fn changed(&mut self, key: &ObjectKey) {
+        self.reconcile(key).await;
+        if key.kind == Kind::EventBus {
+            self.reconcile_users(key).await;
+        }
+    }
+
+    async fn reconcile_users(&mut self, bus: &ObjectKey) {
+        let users: Vec<_> = self.known.keys().filter(|key| key.kind != Kind::EventBus && key.namespace == bus.namespace).cloned().collect();
+        for key in users {
+            self.reconcile(&key).await;
+        }
+    }
+
+    async fn gone(&mut self, key: &ObjectKey) {
+        self.known.remove(key);
+        self.retries.remove(key);
+        self.snapshot.objects.remove(key);
+        match key.kind {
+            Kind::EventSource => self.sources.remove(&key.namespace, &key.name).await,
+            Kind::Sensor => self.sensors.remove(&key.namespace, &key.name).await,
+            Kind::EventBus => {
+                self.sensors.stop_on_bus(&key.namespace, &key.name).await;
+                self.buses.remove(&key.namespace, &key.name).await;
+                self.reconcile_users(key).await;
+            }
+        }
+    }
+
+    async fn retry_due(&mut self) {
+        let now = Instant::now();
+        let mut due: Vec<_> = self.retries.iter().filter(|(_, (at, _))| *at <= now).map(|(key, _)| key.clone()).collect();
+        due.sort();
+        for key in due {
+            self.reconcile(&key).await;
+        }
+    }
+
+    /// Makes the process do what one object says, and says how that went.
+    async fn reconcile(&mut self, key: &ObjectKey) {
+        let Some(known) = self.known.get(key) else { return };
+        let mut problems = Problems::default();
+        let checked = check::check(&known.document, &mut problems);
+        let state = match checked {
+            Some(checked) if !problems.has_errors() => self.host(key, checked).await,
+            _ => {
+                self.withdraw(key).await;
+                Err(ObjectState::not_ready("Invalid", problems.errors()))
+            }
+        };
+        let again = matches!(&state, Err(state) if state.reason != "Invalid" && state.reason != "NotSupported");
+        let state = state.unwrap_or_else(|state| state);
+        if again {
+            let attempt = self.retries.get(key).map_or(1, |(_, attempt)| attempt.saturating_add(1));
+            let wait = self.backoff.wait_after(attempt).unwrap_or(Duration::from_secs(10));
+            self.retries.insert(key.clone(), (Instant::now() + wait, attempt));
+        } else {
+            self.retries.remove(key);
+        }
+        self.note(key, state);
+    }
+
+    /// Stops what an object that is no longer valid has started.
+    async fn withdraw(&mut self, key: &ObjectKey) {
+        match key.kind {
+            Kind::EventSource => self.sources.remove(&key.namespace, &key.name).await,
+            Kind::Sensor => self.sensors.stop(&key.namespace, &key.name).await,
+            // A bus that serves others goes on as it was until its object is mended.
+            Kind::EventBus => {}
+        }
+    }
+
+    async fn host(&mut self, key: &ObjectKey, checked: Checked) -> Result<ObjectState, ObjectState> {
+        match checked {
+            Checked::EventBus(spec) => {
+                if self.buses.needs_reopen(&key.namespace, &key.name, &spec) {
+                    self.sensors.stop_on_bus(&key.namespace, &key.name).await;
+                }
+                self.buses.open(&key.namespace, &key.name, &spec).await
+            }
+            Checked::EventSource(spec) => {
+                let bus_name = bus_name(&spec.event_bus_name);
+                let bus = self.buses.get(&key.namespace, bus_name, self.has_bus(&key.namespace, bus_name)).await?;
+                let secrets = self.secrets(&key.namespace);
+                self.sources.apply(&key.namespace, &key.name, *spec, bus, secrets).await
+            }
+            Checked::Sensor(spec) => {
+                let bus_name = bus_name(&spec.event_bus_name).to_owned();
+                let bus = self.buses.get(&key.namespace, &bus_name, self.has_bus(&key.namespace, &bus_name)).await?;
+                let secrets = self.secrets(&key.namespace);
+                let document = self.known.get(key).map(|known| known.document.object.clone()).unwrap_or_default();
+                self.sensors.apply(&key.namespace, &key.name, *spec, &document, (&bus_name, bus), secrets).await
+            }
+            Checked::Workflow(_) | Checked::Other => Ok(ObjectState::ready("")),
+        }
+    }
+
+    fn has_bus(&self, namespace: &str, name: &str) -> bool {
+        let key = ObjectKey { kind: Kind::EventBus, namespace: namespace.to_owned(), name: name.to_owned() };
+        self.known.contains_key(&key)
+    }
+
+    fn secrets(&self, namespace: &str) -> Arc<dyn Secrets> {
+        match &self.options.secrets {
+            Some(secrets) => secrets.clone(),
+            None => Arc::new(ApiSecrets::new(self.options.objects.clone(), namespace)),
+        }
+    }
+
+    fn on_source(&mut self, changed: Vec<(String, String, ObjectState)>) {
+        for (namespace, name, state) in changed {
+            self.note(&ObjectKey { kind: Kind::EventSource, namespace, name }, state);
+        }
+    }
+
+    fn on_bus_health(&mut self) {
+        for (namespace, name, state) in self.buses.states() {
+            let key = ObjectKey { kind: Kind::EventBus, namespace, name };
+            if self.known.contains_key(&key) {
+                self.note(&key, state);
+            }
+        }
+    }
+
+    /// Remembers a state, logs its change, writes it to the object.
+    fn note(&mut self, key: &ObjectKey, state: ObjectState) {
+        let before = self.snapshot.objects.insert(key.clone(), state.clone());
+        if before.as_ref() == Some(&state) {
+            return;
+        }
+        let (kind, namespace, name) = (key.kind.as_str(), &key.namespace, &key.name);
+        if state.ready {
+            tracing::info!(kind, namespace, name, "ready: {}", state.message);
+        } else if before.is_none_or(|before| before.reason != state.reason || before.message != state.message) {
+            tracing::warn!(kind, namespace, name, reason = state.reason, "not ready: {}", state.message);
+        }
+        let generation = self.known.get(key).and_then(|known| known.generation);
+        self.status.write(key.clone(), state, generation);
+    }
+
+    fn publish(&self) {
+        self.report.send_if_modified(|snapshot| {
+            let differs = snapshot.synced != self.snapshot.synced || snapshot.objects != self.snapshot.objects;
+            if differs {
+                snapshot.clone_from(&self.snapshot);
+            }
+            differs
+        });
+    }
+}
+
+fn bus_name(name: &str) -> &str {
+    if name.is_empty() { "default" } else { name }
+}
+
+fn key_of(kind: Kind, object: &DynamicObject) -> ObjectKey {
+    ObjectKey { kind, namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+}

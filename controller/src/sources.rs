@@ -1,0 +1,87 @@
+//! The EventSources of this process: from object to running events, and their state back. Listening is the crate
+//! `eventsource`'s work.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tiphys_core::Secrets;
+use tiphys_core::metrics::Metrics;
+use tiphys_core::tasks::chain;
+use tiphys_eventbus::Bus;
+use tiphys_eventsource::{ApplyError, EventSourceSpec, EventState, SourceObject, SourceRuntime, States};
+use tokio::sync::watch;
+
+use crate::host::ObjectState;
+
+/// Namespace, name and state of an EventSource.
+pub(crate) type SourceState = (String, String, ObjectState);
+
+pub(crate) struct HostedSources {
+    runtime: SourceRuntime,
+    states: watch::Receiver<States>,
+    hosted: BTreeSet<(String, String)>,
+    metrics: Metrics,
+}
+
+impl HostedSources {
+    pub(crate) fn new(runtime: SourceRuntime, metrics: Metrics) -> Self {
+        Self { states: runtime.states(), runtime, hosted: BTreeSet::new(), metrics }
+    }
+
+    pub(crate) async fn apply(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        spec: EventSourceSpec,
+        bus: Bus,
+        secrets: Arc<dyn Secrets>,
+    ) -> Result<ObjectState, ObjectState> {
+        let object = SourceObject { namespace: namespace.to_owned(), name: name.to_owned(), spec };
+        match self.runtime.apply(&object, Arc::new(bus), secrets, &self.metrics).await {
+            Ok(applied) => {
+                self.hosted.insert((namespace.to_owned(), name.to_owned()));
+                // What can mend itself is tried again by the runtime, so this is no failure of the host.
+                Ok(summary(&applied.events))
+            }
+            Err(ApplyError::Invalid(problems)) => Err(ObjectState::not_ready("Invalid", problems.errors())),
+            Err(error) => Err(ObjectState::not_ready("NotStarted", chain(&error))),
+        }
+    }
+
+    pub(crate) async fn remove(&mut self, namespace: &str, name: &str) {
+        self.hosted.remove(&(namespace.to_owned(), name.to_owned()));
+        self.runtime.remove(namespace, name).await;
+    }
+
+    /// Waits until events have changed, and gives the state of every hosted object.
+    pub(crate) async fn changed(&mut self) -> Vec<SourceState> {
+        if self.states.changed().await.is_err() {
+            // The runtime is gone with the host.
+            return std::future::pending().await;
+        }
+        let states = self.states.borrow_and_update();
+        let hosted = self.hosted.iter();
+        hosted
+            .filter_map(|key| Some((key.0.clone(), key.1.clone(), summary(states.get(key)?))))
+            .collect()
+    }
+
+    pub(crate) async fn drain(&self) {
+        self.runtime.drain().await;
+    }
+}
+
+fn summary(events: &std::collections::BTreeMap<String, EventState>) -> ObjectState {
+    let mut listening = Vec::new();
+    let mut failed = Vec::new();
+    for (event, state) in events {
+        match state {
+            EventState::Listening { addr } => listening.push(format!("{event} on port {}", addr.port())),
+            EventState::Failed { error } => failed.push(format!("event {event:?}: {}", chain(error))),
+        }
+    }
+    if failed.is_empty() {
+        return ObjectState::ready(format!("listening for {}", listening.join(", ")));
+    }
+    ObjectState::not_ready("NotListening", failed.join("; "))
+}
