@@ -9,8 +9,10 @@
 
 pub mod condition;
 pub mod expr;
+pub mod gjson;
 pub mod govaluate;
 pub mod json;
+pub mod sjson;
 pub mod value;
 
 pub use value::{Map, Number, Value};
