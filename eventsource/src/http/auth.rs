@@ -1,0 +1,86 @@
+//! The bearer token of a route. It compares in constant time and never logs or returns a token.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use tiphys_core::refs::KeyRef;
+use tiphys_core::{Secret, SecretError, Secrets};
+use tokio::time::Instant;
+
+/// For how long a token that was read is believed.
+const FRESH: Duration = Duration::from_secs(5);
+/// A token that does not match may have been replaced; how often that is looked up at most.
+const RECHECK: Duration = Duration::from_secs(1);
+
+/// Knows the token that senders must show.
+pub(crate) struct Bearer {
+    at: KeyRef,
+    secrets: Arc<dyn Secrets>,
+    read: Mutex<Option<(Instant, Result<Secret, SecretError>)>>,
+}
+
+/// Why a request may not pass.
+#[derive(Debug)]
+pub(crate) enum Denied {
+    /// It shows no token.
+    Missing,
+    /// It shows another token.
+    Wrong,
+    /// The token to compare with cannot be read.
+    Unknown(SecretError),
+}
+
+impl Bearer {
+    pub(crate) fn new(at: KeyRef, secrets: Arc<dyn Secrets>) -> Self {
+        Self {
+            at,
+            secrets,
+            read: Mutex::new(None),
+        }
+    }
+
+    /// Lets a request pass that shows the token.
+    pub(crate) async fn check(&self, headers: &HeaderMap) -> Result<(), Denied> {
+        let shown = headers
+            .get(AUTHORIZATION)
+            .and_then(|value| token(value.as_bytes()));
+        let Some(shown) = shown else {
+            return Err(Denied::Missing);
+        };
+        for oldest in [FRESH, RECHECK] {
+            let secret = self.secret(oldest).await.map_err(Denied::Unknown)?;
+            // An empty secret would let everybody in who sends `Bearer `.
+            if !secret.expose().is_empty() && secret.matches(shown) {
+                return Ok(());
+            }
+        }
+        Err(Denied::Wrong)
+    }
+
+    async fn secret(&self, oldest: Duration) -> Result<Secret, SecretError> {
+        let known = self
+            .read
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some((at, result)) = known {
+            // A failure is not kept for long: the missing secret may be created any moment.
+            let oldest = if result.is_ok() { oldest } else { RECHECK };
+            if at.elapsed() < oldest {
+                return result;
+            }
+        }
+        let result = self.secrets.secret(&self.at).await;
+        let entry = Some((Instant::now(), result.clone()));
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = entry;
+        result
+    }
+}
+
+/// The token behind `Bearer`, whose case does not matter.
+fn token(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
+}
