@@ -17,6 +17,7 @@ use crate::cluster::Cluster;
 use crate::discovery;
 use crate::list::list;
 use crate::objects::{self, DeleteOptions, Scope, namespace_name};
+use crate::openapi;
 use crate::patch::{Patch, yaml};
 use crate::request::{ObjectPath, Params, Route, Target, dry_run};
 use crate::selector::Selector;
@@ -56,6 +57,8 @@ async fn answer(
         }
         Route::Health => return Ok("ok".into_response()),
         Route::Version => Some(discovery::version()),
+        Route::OpenApi => Some(openapi::index(registry)),
+        Route::OpenApiDocument(root) => openapi::document(registry, &root),
         Route::CoreVersions => Some(discovery::core_versions()),
         Route::Groups => Some(discovery::groups(registry)),
         Route::Group(group) => discovery::group(registry, &group),

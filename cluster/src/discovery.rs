@@ -87,6 +87,7 @@ pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Opti
             "verbs": ["create", "delete", "deletecollection", "get", "list", "patch", "update",
                       "watch"],
             "shortNames": resource.short_names,
+            "categories": categories(resource),
         }));
         let mut part = |name: &str, verbs: &[&str]| {
             list.push(json!({
@@ -110,4 +111,21 @@ pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Opti
         "groupVersion": api_version,
         "resources": list,
     }))
+}
+
+/// What `kubectl get all` asks for.
+fn categories(resource: &Resource) -> &'static [&'static str] {
+    let running = [
+        "Pod",
+        "Service",
+        "Deployment",
+        "StatefulSet",
+        "Job",
+        "CronJob",
+    ];
+    if resource.built_in() && running.contains(&resource.kind.as_str()) {
+        &["all"]
+    } else {
+        &[]
+    }
 }

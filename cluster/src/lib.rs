@@ -39,6 +39,7 @@ mod cluster;
 mod discovery;
 mod list;
 mod objects;
+mod openapi;
 mod patch;
 mod registry;
 mod request;

@@ -32,6 +32,10 @@ pub(crate) enum Route {
     Health,
     /// `/version`.
     Version,
+    /// `/openapi/v3`.
+    OpenApi,
+    /// A document below `/openapi/v3`.
+    OpenApiDocument(String),
     /// `/api`.
     CoreVersions,
     /// `/apis`.
@@ -62,6 +66,8 @@ impl Route {
         match segments.as_slice() {
             ["healthz" | "livez" | "readyz", ..] => Some(Self::Health),
             ["version"] => Some(Self::Version),
+            ["openapi", "v3"] => Some(Self::OpenApi),
+            ["openapi", "v3", root @ ..] => Some(Self::OpenApiDocument(root.join("/"))),
             ["api"] => Some(Self::CoreVersions),
             ["apis"] => Some(Self::Groups),
             ["api", version] => Some(Self::Resources {

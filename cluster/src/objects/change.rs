@@ -2,6 +2,7 @@
 //!
 //! Guards what nobody may change, and what a write to this part of the object may touch.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -222,8 +223,11 @@ fn no_new_finalizers(
             .cloned()
             .unwrap_or_default()
     };
-    let old = list(before);
-    if list(after).iter().all(|finalizer| old.contains(finalizer)) {
+    let old: HashSet<String> = list(before).iter().map(Value::to_string).collect();
+    if list(after)
+        .iter()
+        .all(|finalizer| old.contains(&finalizer.to_string()))
+    {
         return Ok(());
     }
     let why = "no new finalizers can be added if the object is being deleted";

@@ -144,13 +144,9 @@ impl Applied {
             Value::Array(items) if self.merges_lists => {
                 match (strategic::merge_key(name, items), &mut *target) {
                     (Some(key), Value::Array(list)) => {
-                        for item in items {
-                            let same = |other: &&mut Value| other.get(key) == item.get(key);
-                            match list.iter_mut().find(same) {
-                                Some(old) => self.merge(old, item, ""),
-                                None => list.push(item.clone()),
-                            }
-                        }
+                        strategic::upsert(list, key, items.iter(), |old, item| {
+                            self.merge(old, item, "");
+                        });
                     }
                     _ => *target = wanted.clone(),
                 }

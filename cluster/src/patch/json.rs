@@ -12,6 +12,8 @@ use crate::store::MAX_OBJECT_BYTES;
 
 /// Operations in one patch.
 const MAX_OPERATIONS: usize = 10_000;
+/// Operations times bytes of the object: what one patch may cost the writer.
+const MAX_WORK: usize = 1 << 30;
 /// How deep a patched object may nest while the patch runs.
 const MAX_DEPTH: usize = 112;
 
@@ -44,6 +46,10 @@ pub(super) fn apply(
             &[Cause::value(format!("patch[{index}]"), why)],
         )
     };
+    if operations.len().saturating_mul(weight(object)) > MAX_WORK {
+        let message = "the patch has too many operations for an object of this size";
+        return Err(ApiError::bad_request(message));
+    }
     let mut copied = 0;
     for (index, operation) in operations.iter().enumerate() {
         let (path, value) = match operation {
@@ -135,7 +141,11 @@ mod tests {
         let deepening: Vec<Value> = (0..60)
             .map(|i| json!({"op": "add", "path": "/a".repeat(2 * i + 1), "value": {"a": {}}}))
             .collect();
+        let endless: Vec<Value> = (0..10_000)
+            .map(|_| json!({"op": "remove", "path": "/big/0"}))
+            .collect();
         let table = [
+            (json!(endless), 400),
             (json!(doubling), 413),
             (json!(deepening), 422),
             (json!([{"op": "test", "path": "/a", "value": 2}]), 422),
@@ -158,7 +168,10 @@ mod tests {
             (json!({"a": 1}), 400),
         ];
         for (patch, code) in table {
-            let outcome = patched(json!({"a": {"text": "x"}, "l": [1]}), patch.clone());
+            let outcome = patched(
+                json!({"a": {"text": "x"}, "l": [1], "big": vec![0; 50_000]}),
+                patch.clone(),
+            );
             assert_eq!(outcome, Err(code), "{patch}");
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! Knows the keys of the usual lists; a list that it does not know is replaced as a whole.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::{Map, Value};
 
 /// The field that tells the items of a list apart, by the name of the list.
@@ -77,11 +79,13 @@ fn merge_list(name: &str, target: &mut Value, items: &[Value]) {
             *target = Value::Array(items.to_vec());
             return;
         };
-        for item in items {
-            if !list.contains(item) {
-                list.push(item.clone());
-            }
-        }
+        let mut known: HashSet<String> = list.iter().map(Value::to_string).collect();
+        list.extend(
+            items
+                .iter()
+                .filter(|item| known.insert(item.to_string()))
+                .cloned(),
+        );
         return;
     }
     let directive = |item: &&Value| item.get("$patch").and_then(Value::as_str) == Some("replace");
@@ -99,18 +103,50 @@ fn merge_list(name: &str, target: &mut Value, items: &[Value]) {
         *target = Value::Array(Vec::new());
     }
     let Value::Array(list) = target else { return };
-    for item in &content {
-        let same = |other: &Value| other.get(key) == item.get(key);
-        if item.get("$patch").and_then(Value::as_str) == Some("delete") {
-            list.retain(|other| !same(other));
-        } else if let Some(old) = list.iter_mut().find(|other| same(other)) {
-            merge(old, item);
-        } else {
-            let mut new = Value::Null;
-            merge(&mut new, item);
-            list.push(new);
+    let deleted = |item: &&Value| item.get("$patch").and_then(Value::as_str) == Some("delete");
+    let gone: HashSet<String> = content
+        .iter()
+        .filter(deleted)
+        .map(|item| tag(item, key))
+        .collect();
+    if !gone.is_empty() {
+        list.retain(|item| !gone.contains(&tag(item, key)));
+    }
+    upsert(
+        list,
+        key,
+        content.iter().filter(|item| !deleted(item)),
+        merge,
+    );
+}
+
+/// Merges items into those of a list that have the same key, and appends the others.
+pub(super) fn upsert<'a>(
+    list: &mut Vec<Value>,
+    key: &str,
+    items: impl Iterator<Item = &'a Value>,
+    mut merge: impl FnMut(&mut Value, &Value),
+) {
+    // An index, because both lists may be as long as an object may be large.
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for (place, item) in list.iter().enumerate() {
+        places.entry(tag(item, key)).or_insert(place);
+    }
+    for item in items {
+        let place = *places.entry(tag(item, key)).or_insert(list.len());
+        match list.get_mut(place) {
+            Some(old) => merge(old, item),
+            None => {
+                let mut new = Value::Null;
+                merge(&mut new, item);
+                list.push(new);
+            }
         }
     }
+}
+
+fn tag(item: &Value, key: &str) -> String {
+    item.get(key).map(Value::to_string).unwrap_or_default()
 }
 
 #[cfg(test)]

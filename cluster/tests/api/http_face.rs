@@ -59,6 +59,24 @@ async fn discovery_finds_every_kind() {
 }
 
 #[tokio::test]
+async fn kubectl_learns_that_fields_are_checked_here() {
+    let cluster = cluster();
+    let get = |path: &str| Request::get(path).body(Body::empty()).unwrap();
+    let (_, index) = send(&cluster, get("/openapi/v3")).await;
+    let place = &index["paths"]["apis/argoproj.io/v1alpha1"]["serverRelativeURL"];
+    let (_, document) = send(&cluster, get(place.as_str().unwrap())).await;
+    let path = "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflows/{name}";
+    let patch = &document["paths"][path]["patch"];
+    assert_eq!(patch["x-kubernetes-group-version-kind"]["kind"], "Workflow");
+    let parameters = patch["parameters"].as_array().unwrap();
+    assert!(
+        parameters
+            .iter()
+            .any(|parameter| parameter["name"] == "fieldValidation")
+    );
+}
+
+#[tokio::test]
 async fn paths_that_are_not_served_are_refused_politely() {
     let cluster = cluster();
     let table = [
@@ -67,6 +85,7 @@ async fn paths_that_are_not_served_are_refused_politely() {
         ("GET", "/livez", 200),
         ("POST", "/version", 405),
         ("GET", "/openapi/v2", 404),
+        ("GET", "/openapi/v3/apis/nobody.io/v1", 404),
         ("GET", "/apis/nobody.io", 404),
         ("GET", "/api/v2", 404),
         ("GET", "/api/v1/unknowns", 404),
