@@ -57,6 +57,12 @@ pub(super) fn apply(
             PatchOperation::Replace(replace) => (&replace.path, Some(&replace.value)),
             PatchOperation::Copy(copy) => (&copy.path, object.pointer(copy.from.as_str())),
             PatchOperation::Move(moved) => (&moved.path, object.pointer(moved.from.as_str())),
+            // What is absent counts as null, so that clients can test for absence.
+            PatchOperation::Test(test)
+                if test.value.is_null() && object.pointer(test.path.as_str()).is_none() =>
+            {
+                continue;
+            }
             PatchOperation::Remove(_) | PatchOperation::Test(_) => {
                 run(operation, object).map_err(|why| invalid(index, why))?;
                 continue;
@@ -121,6 +127,7 @@ mod tests {
     #[test]
     fn operations_run_in_order() {
         let patch = json!([
+            {"op": "test", "path": "/absent/too", "value": null},
             {"op": "test", "path": "/a/b", "value": 1},
             {"op": "add", "path": "/a/c", "value": [1]},
             {"op": "add", "path": "/a/c/-", "value": 2},

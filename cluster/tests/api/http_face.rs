@@ -180,6 +180,23 @@ async fn yaml_is_taken_where_it_is_announced() {
 
     let bomb = format!("a: {}1{}", "[".repeat(5000), "]".repeat(5000));
     let laughs = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e]\n";
+    for hostile in [
+        "[",
+        "- ",
+        "? ",
+        "{",
+        "&a ",
+        "!",
+        "'",
+        "|\n",
+        "a: &a *a\n",
+        "? - ",
+    ] {
+        let request = Request::post(WORKFLOWS).header("content-type", "application/yaml");
+        let yaml = hostile.repeat((3 << 20) / hostile.len() - 1);
+        let (code, _) = send(&cluster, request.body(yaml.into()).unwrap()).await;
+        assert_eq!(code.as_u16(), 400, "{hostile}");
+    }
     for (yaml, expected) in [("a: [", 400), (bomb.as_str(), 400), (laughs, 400)] {
         let request = Request::post(WORKFLOWS).header("content-type", "application/yaml");
         let (code, _) = send(&cluster, request.body(yaml.to_owned().into()).unwrap()).await;

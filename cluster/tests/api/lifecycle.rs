@@ -1,10 +1,14 @@
 //! How objects end: namespaces, finalizers, owners, preconditions; and secrets.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::api::{
     Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions,
     PropagationPolicy, ResourceExt,
 };
+use kube::runtime::controller::Action;
+use kube::runtime::finalizer::{Event, finalizer};
 use kube::runtime::wait::{await_condition, conditions};
 use serde_json::json;
 
@@ -97,6 +101,37 @@ async fn finalizers_hold_an_object_until_they_are_gone() {
         assert_eq!(refusal(api.get("a").await).0, 404);
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_finalizer_of_kube_does_its_round() {
+    let client = cluster().client("default");
+    let api: Api<ConfigMap> = Api::default_namespaced(client);
+    let post = PostParams::default();
+    let map = ConfigMap {
+        metadata: named("m"),
+        ..ConfigMap::default()
+    };
+    api.create(&post, &map).await.unwrap();
+    let round = async || {
+        let current = Arc::new(api.get("m").await.unwrap());
+        let mut seen = "";
+        finalizer(&api, "x.io/y", current, |event| {
+            seen = match event {
+                Event::Apply(_) => "apply",
+                Event::Cleanup(_) => "cleanup",
+            };
+            std::future::ready(Ok::<_, std::io::Error>(Action::await_change()))
+        })
+        .await
+        .unwrap();
+        seen
+    };
+    // The first round only sets the finalizer.
+    assert_eq!((round().await, round().await), ("", "apply"));
+    api.delete("m", &DeleteParams::default()).await.unwrap();
+    assert_eq!(round().await, "cleanup");
+    assert_eq!(refusal(api.get("m").await).0, 404);
 }
 
 #[tokio::test]
