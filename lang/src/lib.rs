@@ -10,6 +10,7 @@
 pub mod condition;
 pub mod expr;
 pub mod gjson;
+pub mod gotemplate;
 pub mod govaluate;
 pub mod json;
 pub mod sjson;

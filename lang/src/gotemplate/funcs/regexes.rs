@@ -1,0 +1,381 @@
+//! Sprig's regular expressions: RE2 syntax, which is that of the `regex` crate.
+//! It never backtracks, so no expression takes more than linear time.
+
+use super::{Function, bytes, function, int};
+use crate::gotemplate::call::Param::{Int, Str};
+use crate::gotemplate::cx::{Answer, Cx, Fault};
+use crate::gotemplate::quote;
+use crate::gotemplate::value::{ListType, Val};
+use regex::bytes::{Captures, Regex, RegexBuilder};
+
+pub(super) const TABLE: &[Function] = &[
+    function("regexMatch", &[Str, Str], |cx, args| {
+        let matched = compile(cx, bytes(args, 0)).map(|regex| regex.is_match(bytes(args, 1)));
+        Ok(Val::Bool(matched.unwrap_or(false)))
+    }),
+    function("mustRegexMatch", &[Str, Str], |cx, args| {
+        Ok(Val::Bool(
+            compile(cx, bytes(args, 0))?.is_match(bytes(args, 1)),
+        ))
+    }),
+    function("regexFind", &[Str, Str], find),
+    function("mustRegexFind", &[Str, Str], find),
+    function("regexFindAll", &[Str, Str, Int], find_all),
+    function("mustRegexFindAll", &[Str, Str, Int], find_all),
+    function("regexReplaceAll", &[Str, Str, Str], |cx, args| {
+        replace(cx, args, false)
+    }),
+    function("mustRegexReplaceAll", &[Str, Str, Str], |cx, args| {
+        replace(cx, args, false)
+    }),
+    function("regexReplaceAllLiteral", &[Str, Str, Str], |cx, args| {
+        replace(cx, args, true)
+    }),
+    function(
+        "mustRegexReplaceAllLiteral",
+        &[Str, Str, Str],
+        |cx, args| replace(cx, args, true),
+    ),
+    function("regexSplit", &[Str, Str, Int], split),
+    function("mustRegexSplit", &[Str, Str, Int], split),
+    function("regexQuoteMeta", &[Str], |cx, args| {
+        let mut out = Vec::new();
+        for byte in bytes(args, 0) {
+            if br"\.+*?()|[]{}^$".contains(byte) {
+                out.push(b'\\');
+            }
+            out.push(*byte);
+        }
+        cx.text(out)
+    }),
+];
+
+fn compile(cx: &Cx<'_>, pattern: &[u8]) -> Result<Regex, Fault> {
+    if let Some(regex) = cx.regexes.get(pattern) {
+        return Ok(regex);
+    }
+    let text =
+        str::from_utf8(pattern).map_err(|_| Fault::from("error parsing regexp: invalid UTF-8"))?;
+    check_syntax(text)?;
+    cx.steps_taken(1_000)?;
+    let built = RegexBuilder::new(&translate(text))
+        .size_limit(4 << 20)
+        .dfa_size_limit(4 << 20)
+        .build();
+    let regex = built.map_err(|error| Fault(format!("error parsing regexp: {error}")))?;
+    cx.regexes.keep(pattern, &regex);
+    Ok(regex)
+}
+
+/// RE2 has no set operations and no nested classes: inside a class these are plain characters.
+fn translate(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars().peekable();
+    let mut class: Option<usize> = None;
+    while let Some(char) = chars.next() {
+        match (char, class) {
+            ('\\', _) => {
+                match chars.next() {
+                    // \z is the end of the text in both; \Q quotes up to \E in RE2 only.
+                    Some('Q') => {
+                        let mut quoted = String::new();
+                        while let Some(char) = chars.next() {
+                            if char == '\\' && chars.peek() == Some(&'E') {
+                                chars.next();
+                                break;
+                            }
+                            quoted.push(char);
+                        }
+                        out.push_str(&regex::escape(&quoted));
+                    }
+                    // \C is any byte; octal escapes are RE2's own.
+                    Some(first @ '0'..='7')
+                        if first == '0'
+                            || chars.peek().is_some_and(|next| ('0'..='7').contains(next)) =>
+                    {
+                        let mut code = first.to_digit(8).unwrap_or(0);
+                        for _ in 0..2 {
+                            match chars.peek().and_then(|next| next.to_digit(8)) {
+                                Some(digit) => {
+                                    code = code * 8 + digit;
+                                    chars.next();
+                                }
+                                None => break,
+                            }
+                        }
+                        out.push_str(&format!("\\x{{{code:x}}}"));
+                    }
+                    // Perl classes are of ASCII in RE2, of Unicode in the crate.
+                    Some(perl @ ('d' | 'D' | 'w' | 'W' | 's' | 'S' | 'b' | 'B')) => {
+                        out.push_str(perl_class(perl, class.is_some()));
+                    }
+                    Some(other) => {
+                        out.push('\\');
+                        out.push(other);
+                    }
+                    None => out.push('\\'),
+                }
+            }
+            ('[', None) => {
+                out.push('[');
+                if chars.peek() == Some(&'^') {
+                    chars.next();
+                    out.push('^');
+                }
+                if chars.peek() == Some(&']') {
+                    chars.next();
+                    out.push_str("\\]");
+                }
+                class = Some(0);
+            }
+            (']', Some(_)) => {
+                out.push(']');
+                class = None;
+            }
+            ('[', Some(_)) if chars.peek() == Some(&':') => {
+                // A POSIX class such as [:alpha:].
+                out.push('[');
+                for char in chars.by_ref() {
+                    out.push(char);
+                    if char == ']' {
+                        break;
+                    }
+                }
+            }
+            ('[' | '&' | '~', Some(_)) => {
+                out.push('\\');
+                out.push(char);
+            }
+            (char, _) => out.push(char),
+        }
+    }
+    out
+}
+
+fn perl_class(perl: char, in_class: bool) -> &'static str {
+    match (perl, in_class) {
+        ('d', false) => "[0-9]",
+        ('d', true) => "0-9",
+        ('D', _) => "[^0-9]",
+        ('w', false) => "[0-9A-Za-z_]",
+        ('w', true) => "0-9A-Za-z_",
+        ('W', _) => "[^0-9A-Za-z_]",
+        ('s', false) => r"[\t\n\f\r ]",
+        ('s', true) => r"\t\n\f\r ",
+        ('S', _) => r"[^\t\n\f\r ]",
+        ('b', _) => r"(?-u:\b)",
+        _ => r"(?-u:\B)",
+    }
+}
+
+/// Refuses what the crate reads but RE2 does not.
+fn check_syntax(pattern: &str) -> Result<(), Fault> {
+    let fail = |what: &str| Err(Fault(format!("error parsing regexp: {what}: `{pattern}`")));
+    let mut chars = pattern.char_indices().peekable();
+    let mut in_class = false;
+    let mut quoted = false;
+    while let Some((at, char)) = chars.next() {
+        let rest = pattern.get(at..).unwrap_or_default();
+        if quoted {
+            if rest.starts_with("\\E") {
+                quoted = false;
+                chars.next();
+            }
+            continue;
+        }
+        match char {
+            '\\' => match chars.next() {
+                Some((_, 'Q')) => quoted = true,
+                Some((_, 'u' | 'U' | '<' | '>' | 'h' | 'H' | 'R' | 'X' | 'K' | 'G' | 'Z')) => {
+                    return fail("invalid escape sequence");
+                }
+                None => return fail("trailing backslash at end of expression"),
+                _ => {}
+            },
+            '[' => in_class = true,
+            ']' => in_class = false,
+            '{' if !in_class => {
+                // A repetition of more than 1000 is too large for RE2.
+                let inside = rest
+                    .get(1..)
+                    .and_then(|rest| rest.split_once('}'))
+                    .map(|(inside, _)| inside);
+                let numbers = inside.map(|inside| inside.split(',').map(str::parse::<u32>));
+                let large =
+                    numbers.is_some_and(|mut all| all.any(|one| one.is_ok_and(|one| one > 1000)));
+                if large {
+                    return fail("invalid repeat count");
+                }
+            }
+            '(' if !in_class
+                && (rest.starts_with("(?x")
+                    || rest.starts_with("(?u")
+                    || rest.starts_with("(?R")) =>
+            {
+                return fail("invalid or unsupported Perl syntax");
+            }
+            '*' | '+' | '?' if !in_class => {
+                // `a**` is an error in RE2.
+                if let Some((_, next)) = chars.peek() {
+                    let second = pattern.get(at + 2..).and_then(|rest| rest.chars().next());
+                    let doubled = matches!(next, '*' | '+')
+                        || *next == '?' && matches!(second, Some('*' | '+' | '?'));
+                    if doubled {
+                        return fail("invalid nested repetition operator");
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn find<'a>(cx: &Cx<'a>, args: &[Val<'a>]) -> Answer<'a> {
+    let regex = compile(cx, bytes(args, 0))?;
+    let found = regex
+        .find(bytes(args, 1))
+        .map_or(b"".as_slice(), |found| found.as_bytes());
+    cx.text(found)
+}
+
+fn limit(count: i64) -> usize {
+    if count < 0 {
+        usize::MAX
+    } else {
+        usize::try_from(count).unwrap_or(usize::MAX)
+    }
+}
+
+fn find_all<'a>(cx: &Cx<'a>, args: &[Val<'a>]) -> Answer<'a> {
+    let regex = compile(cx, bytes(args, 0))?;
+    let mut found = Vec::new();
+    for one in regex.find_iter(bytes(args, 1)).take(limit(int(args, 2))) {
+        cx.step()?;
+        found.push(one.as_bytes().to_vec());
+    }
+    if found.is_empty() {
+        return Ok(Cx::nil_list(ListType::Str));
+    }
+    cx.strings(found)
+}
+
+fn split<'a>(cx: &Cx<'a>, args: &[Val<'a>]) -> Answer<'a> {
+    let regex = compile(cx, bytes(args, 0))?;
+    let (text, count) = (bytes(args, 1), limit(int(args, 2)));
+    if count == 0 {
+        return Ok(Cx::nil_list(ListType::Str));
+    }
+    if !bytes(args, 0).is_empty() && text.is_empty() {
+        return cx.strings(vec![Vec::new()]);
+    }
+    let mut parts = Vec::new();
+    let (mut begin, mut end) = (0, 0);
+    for found in regex.find_iter(text).take(count) {
+        cx.step()?;
+        if count != usize::MAX && parts.len() == count - 1 {
+            break;
+        }
+        end = found.start();
+        if found.end() != 0 {
+            parts.push(text.get(begin..end).unwrap_or_default().to_vec());
+        }
+        begin = found.end();
+    }
+    if end != text.len() {
+        parts.push(text.get(begin..).unwrap_or_default().to_vec());
+    }
+    cx.strings(parts)
+}
+
+fn replace<'a>(cx: &Cx<'a>, args: &[Val<'a>], literal: bool) -> Answer<'a> {
+    let regex = compile(cx, bytes(args, 0))?;
+    let (text, with) = (bytes(args, 1), bytes(args, 2));
+    let room = cx.room();
+    let mut out = Vec::new();
+    let mut last = 0;
+    for found in regex.captures_iter(text) {
+        cx.step()?;
+        let Some(whole) = found.get(0) else {
+            continue;
+        };
+        out.extend_from_slice(text.get(last..whole.start()).unwrap_or_default());
+        if literal {
+            out.extend_from_slice(with);
+        } else {
+            expand(&regex, &found, with, &mut out);
+        }
+        last = whole.end();
+        if out.len() > room {
+            return Err(Fault::from("the text is too long"));
+        }
+    }
+    out.extend_from_slice(text.get(last..).unwrap_or_default());
+    cx.text(out)
+}
+
+/// Go's `Expand`: `$name` takes as many word characters as there are.
+fn expand(regex: &Regex, found: &Captures<'_>, template: &[u8], out: &mut Vec<u8>) {
+    let mut rest = template;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'$') {
+        out.extend_from_slice(rest.get(..at).unwrap_or_default());
+        rest = rest.get(at + 1..).unwrap_or_default();
+        if let Some(after) = rest.strip_prefix(b"$") {
+            out.push(b'$');
+            rest = after;
+            continue;
+        }
+        match group_name(rest) {
+            Some((name, after)) => {
+                if let Some(group) = group(regex, found, name) {
+                    out.extend_from_slice(group);
+                }
+                rest = after;
+            }
+            None => out.push(b'$'),
+        }
+    }
+    out.extend_from_slice(rest);
+}
+
+fn group_name(text: &[u8]) -> Option<(&str, &[u8])> {
+    let (braced, inside) = match text.strip_prefix(b"{") {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let mut length = 0;
+    for (char, raw) in quote::chars(inside) {
+        match char {
+            Some(char) if char == '_' || char.is_alphanumeric() => length += raw.len(),
+            _ => break,
+        }
+    }
+    let name = str::from_utf8(inside.get(..length)?)
+        .ok()
+        .filter(|name| !name.is_empty())?;
+    let after = inside.get(length..)?;
+    let after = if braced {
+        after.strip_prefix(b"}")?
+    } else {
+        after
+    };
+    Some((name, after))
+}
+
+fn group<'t>(regex: &Regex, found: &Captures<'t>, name: &str) -> Option<&'t [u8]> {
+    if name.bytes().all(|byte| byte.is_ascii_digit()) {
+        let index = name
+            .parse::<usize>()
+            .ok()
+            .filter(|index| *index < 100_000_000)?;
+        return found.get(index).map(|group| group.as_bytes());
+    }
+    // Of several groups of one name, the first that matched counts.
+    let mut named = regex
+        .capture_names()
+        .enumerate()
+        .filter(|(_, known)| *known == Some(name));
+    named
+        .find_map(|(index, _)| found.get(index))
+        .map(|group| group.as_bytes())
+}
