@@ -6,8 +6,9 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -79,14 +80,22 @@ pub async fn apply_crds(client: &Client) {
             .await
             .unwrap_or_else(|error| panic!("install {name}: {error}"));
     }
-    for definition in &DEFINITIONS {
-        let objects: Api<DynamicObject> = Api::all_with(client.clone(), &resource(definition));
-        let what = format!("{} to be served", definition.plural);
-        eventually_ok(&what, ESTABLISHED, async || {
-            objects.list(&kube::api::ListParams::default()).await
-        })
-        .await;
-    }
+    // Together: the server takes a second for the first request to each.
+    join_all(
+        DEFINITIONS
+            .iter()
+            .map(|definition| served(client, definition)),
+    )
+    .await;
+}
+
+async fn served(client: &Client, definition: &Definition) {
+    let objects: Api<DynamicObject> = Api::all_with(client.clone(), &resource(definition));
+    let what = format!("{} to be served", definition.plural);
+    eventually_ok(&what, ESTABLISHED, async || {
+        objects.list(&ListParams::default()).await
+    })
+    .await;
 }
 
 /// What a dynamic client needs to know of one of Argo's kinds, such as `Sensor`.
@@ -98,8 +107,7 @@ pub fn argo(kind: &str) -> ApiResource {
     DEFINITIONS
         .iter()
         .find(|definition| definition.kind == kind)
-        .map(resource)
-        .unwrap_or_else(|| panic!("Argo has no kind {kind}"))
+        .map_or_else(|| panic!("Argo has no kind {kind}"), resource)
 }
 
 fn resource(definition: &Definition) -> ApiResource {

@@ -195,17 +195,15 @@ impl ApiServer {
 
     /// Stops the API server from running at all, with its connections open.
     pub fn pause(&mut self) {
-        self.signal(Signal::STOP);
+        if let Some(server) = &mut self.server {
+            server.pause();
+        }
     }
 
     /// Ends a pause.
     pub fn resume(&mut self) {
-        self.signal(Signal::CONT);
-    }
-
-    fn signal(&mut self, signal: Signal) {
         if let Some(server) = &mut self.server {
-            server.signal(signal);
+            server.signal(Signal::CONT);
         }
     }
 

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use async_nats::jetstream::{self, stream::StorageType};
+use async_nats::jetstream::context::ContextBuilder;
+use async_nats::jetstream::stream::{self, StorageType};
 use async_nats::{Client, ConnectOptions};
 use rustix::process::Signal;
 use serde_json::{Map, Value, json};
@@ -24,6 +25,13 @@ use crate::{servers, temp_dir};
 
 /// Long for a server that starts in milliseconds: the machine may be busy.
 const START: Duration = Duration::from_secs(30);
+
+/// A second as a rule. An election that a busy machine spoils is repeated after
+/// up to nine seconds, and that can happen several times.
+const ELECTION: Duration = Duration::from_secs(120);
+
+/// Between two questions to a cluster that has not elected anyone.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the server asks of its clients.
 #[derive(Debug, Clone, Default)]
@@ -153,17 +161,15 @@ impl Nats {
     /// Stops the server from running at all, with its connections open: what a
     /// network that loses everything looks like.
     pub fn pause(&mut self) {
-        self.signal(Signal::STOP);
+        if let Some(process) = &mut self.process {
+            process.pause();
+        }
     }
 
     /// Ends a pause.
     pub fn resume(&mut self) {
-        self.signal(Signal::CONT);
-    }
-
-    fn signal(&mut self, signal: Signal) {
         if let Some(process) = &mut self.process {
-            process.signal(signal);
+            process.signal(Signal::CONT);
         }
     }
 
@@ -298,15 +304,19 @@ impl NatsCluster {
         let client = async_nats::connect(self.urls())
             .await
             .unwrap_or_else(|error| panic!("connect to the cluster: {error}"));
-        let bus = jetstream::new(client);
-        let probe = jetstream::stream::Config {
+        // A request before the election gets no answer at all: ask again soon.
+        let bus = ContextBuilder::new().timeout(ASK_AGAIN).build(client);
+        let probe = stream::Config {
             name: "cluster-is-ready".to_owned(),
             num_replicas: self.nodes.len(),
             storage: StorageType::Memory,
             ..Default::default()
         };
-        eventually_ok("the cluster to keep a stream", START, async || {
-            bus.create_stream(&probe).await
+        eventually_ok("the cluster to keep a stream", ELECTION, async || {
+            bus.create_stream(&probe).await.map_err(|error| {
+                let logs: Vec<String> = self.nodes.iter().map(|node| tail(&node.log())).collect();
+                format!("{error}\n{}", logs.join("\n\n"))
+            })
         })
         .await;
         bus.delete_stream(&probe.name)

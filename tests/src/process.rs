@@ -10,7 +10,9 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
+};
 
 use crate::wait::eventually;
 
@@ -84,6 +86,16 @@ impl Process {
             // It may end between the look and the signal: nothing is left to do then.
             kill_process(Pid::from_child(&self.child), signal).ok();
         }
+    }
+
+    /// Stops it from running at all until SIGCONT, and waits until it stands
+    /// still: the signal alone lets its threads go on for a moment.
+    pub fn pause(&mut self) {
+        self.signal(Signal::STOP);
+        let pid = Pid::from_child(&self.child);
+        let still = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        // It fails where the process has ended, and an end is a standstill too.
+        waitid(WaitId::Pid(pid), still).ok();
     }
 
     /// How it ended, or `None` while it runs.

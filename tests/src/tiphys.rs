@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -20,8 +20,9 @@ use crate::temp_dir;
 use crate::tls::http_client;
 use crate::wait::{eventually, eventually_ok};
 
-/// For the last lines of a process that has ended.
-const LAST_LINES: Duration = Duration::from_secs(10);
+/// For the last lines of a program that has ended. Only where something that it
+/// started has outlived it, and holds its outputs open, does this pass.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// The built program.
 ///
@@ -53,6 +54,17 @@ pub struct TiphysCommand {
 }
 
 impl TiphysCommand {
+    fn of(program: &Path) -> Self {
+        let folder = temp_dir();
+        let mut command = Command::new(program);
+        command
+            // A test must not reach the cluster of whoever runs it.
+            .env_remove("KUBECONFIG")
+            .env("HOME", folder.path())
+            .current_dir(folder.path());
+        Self { command, folder }
+    }
+
     /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
@@ -139,14 +151,7 @@ impl Tiphys {
     ///
     /// When the program has not been built.
     pub fn command<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> TiphysCommand {
-        let folder = temp_dir();
-        let mut command = Command::new(binary());
-        command
-            .args(args)
-            .env_remove("KUBECONFIG")
-            .env("HOME", folder.path())
-            .current_dir(folder.path());
-        TiphysCommand { command, folder }
+        TiphysCommand::of(&binary()).args(args)
     }
 
     /// The folder that it was given as home.
@@ -244,8 +249,9 @@ impl Tiphys {
                 .ok_or_else(|| format!("tiphys said\n{}", lines.text(|_| true)))
         })
         .await;
-        eventually("the last lines of tiphys", LAST_LINES, async || {
-            self.all_said().then_some(())
+        let until = Instant::now() + LAST_LINES;
+        eventually("the last lines of tiphys", LAST_LINES * 2, async || {
+            (self.all_said() || Instant::now() > until).then_some(())
         })
         .await;
         status
@@ -298,5 +304,55 @@ impl Lines {
 
     fn with<T>(&self, action: impl FnOnce(&mut Vec<(Source, String)>) -> T) -> T {
         action(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    fn shell(script: &str) -> TiphysCommand {
+        TiphysCommand::of(Path::new("sh")).args(["-c", script])
+    }
+
+    #[tokio::test]
+    async fn a_run_to_the_end_keeps_the_outputs_apart_and_the_code() {
+        let output = shell("echo data; echo note >&2; exit 3")
+            .output(LIMIT)
+            .await;
+        assert_eq!(output.code, Some(3));
+        assert_eq!(
+            (output.stdout.as_str(), output.stderr.as_str()),
+            ("data\n", "note\n")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_line_is_waited_for_and_a_signal_is_heard() {
+        let mut program =
+            shell("trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done").start();
+        assert_eq!(program.wait_for_line("up", LIMIT).await, "up");
+        program.terminate();
+        assert_eq!(program.wait_exit(LIMIT).await.code(), Some(0));
+        assert_eq!(program.stdout(), "up\nbye\n");
+    }
+
+    #[tokio::test]
+    async fn a_killed_program_has_no_code() {
+        let mut program = shell("echo up; sleep 1000; true").start();
+        program.wait_for_line("up", LIMIT).await;
+        assert!(program.is_running());
+        program.kill_9();
+        assert_eq!(program.wait_exit(LIMIT).await.code(), None);
+    }
+
+    #[tokio::test]
+    async fn home_is_a_folder_of_its_own() {
+        let output = shell("test \"$HOME\" = \"$PWD\" && ls -A")
+            .output(LIMIT)
+            .await;
+        assert_eq!((output.code, output.stdout.as_str()), (Some(0), ""));
     }
 }

@@ -45,14 +45,20 @@ pub async fn eventually_ok<T, E: Display>(
         match timeout(left, probe()).await {
             Ok(Ok(value)) => return value,
             Ok(Err(error)) => last = error.to_string(),
-            Err(_) => panic!("waited {limit:?} for {what}: {last}"),
+            Err(_) => {}
         }
+        // Asked here and not of `timeout`, which lets a look that does not wait pass.
+        assert!(Instant::now() < end, "waited {limit:?} for {what}: {last}");
         sleep(PAUSE).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::panic::AssertUnwindSafe;
+
+    use futures::FutureExt;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -68,12 +74,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_look_that_never_ends_is_cut_short_by_the_limit() {
-        let waiting = eventually("nothing", Duration::from_secs(1), async || {
-            std::future::pending::<Option<()>>().await
-        });
-        let outcome = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(waiting)).await;
-        let panic = outcome.unwrap_err();
-        let message = panic.downcast_ref::<String>().unwrap();
-        assert!(message.contains("for nothing"), "{message}");
+        let message = failure(async || std::future::pending::<Option<()>>().await).await;
+        assert_eq!(message, "waited 1s for it: no look came to an end");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn looks_in_vain_end_with_the_limit() {
+        let message = failure(async || None::<()>).await;
+        assert_eq!(message, "waited 1s for it: it has not happened");
+    }
+
+    async fn failure(probe: impl AsyncFnMut() -> Option<()>) -> String {
+        let waiting = AssertUnwindSafe(eventually("it", Duration::from_secs(1), probe));
+        let panic = waiting.catch_unwind().await.unwrap_err();
+        panic.downcast_ref::<String>().unwrap().clone()
     }
 }
