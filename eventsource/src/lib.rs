@@ -35,3 +35,6 @@ pub use source::{
 pub use sources::webhook::Webhook;
 pub use spec::{EventSource, EventSourceSpec, FilterSpec, ServiceSpec};
 pub use state::{Applied, EventState, ObjectName, PortMap, SourceObject, States};
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,37 @@ use tiphys_core::spec::{ConditionedStatus, MetadataSpec, PodTemplateSpec};
 
 use crate::filter::Filter;
 use crate::source::{AnySource, Replicas, SourceSpec};
+use crate::sources::amqp::Amqp;
+use crate::sources::azure_events_hub::AzureEventsHub;
+use crate::sources::azure_queue_storage::AzureQueueStorage;
+use crate::sources::azure_service_bus::AzureServiceBus;
+use crate::sources::bitbucket::Bitbucket;
+use crate::sources::bitbucketserver::BitbucketServer;
+use crate::sources::calendar::Calendar;
+use crate::sources::emitter::Emitter;
+use crate::sources::file::File;
+use crate::sources::generic::Generic;
+use crate::sources::gerrit::Gerrit;
+use crate::sources::github::Github;
+use crate::sources::gitlab::Gitlab;
+use crate::sources::hdfs::Hdfs;
+use crate::sources::kafka::Kafka;
+use crate::sources::minio::Minio;
+use crate::sources::mns::Mns;
+use crate::sources::mqtt::Mqtt;
+use crate::sources::nats::Nats;
+use crate::sources::nsq::Nsq;
+use crate::sources::pub_sub::PubSub;
+use crate::sources::pulsar::Pulsar;
+use crate::sources::redis::Redis;
+use crate::sources::redis_stream::RedisStream;
+use crate::sources::resource::Resource;
+use crate::sources::sftp::Sftp;
+use crate::sources::slack::Slack;
+use crate::sources::sns::Sns;
+use crate::sources::sqs::Sqs;
+use crate::sources::storage_grid::StorageGrid;
+use crate::sources::stripe::Stripe;
 use crate::sources::webhook::Webhook;
 
 /// Where events come from.
@@ -39,6 +70,99 @@ pub struct EventSourceSpec {
     /// A Service in front of the pods, in the cluster shape.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceSpec>,
+    /// Messages of an AMQP 0-9-1 server, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub amqp: BTreeMap<String, Amqp>,
+    /// Events of an Azure Event Hub, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub azure_events_hub: BTreeMap<String, AzureEventsHub>,
+    /// Messages of an Azure Storage queue, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub azure_queue_storage: BTreeMap<String, AzureQueueStorage>,
+    /// Messages of an Azure Service Bus queue or subscription, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub azure_service_bus: BTreeMap<String, AzureServiceBus>,
+    /// Webhooks of Bitbucket Cloud, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub bitbucket: BTreeMap<String, Bitbucket>,
+    /// Webhooks of Bitbucket Server and Data Center, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub bitbucketserver: BTreeMap<String, BitbucketServer>,
+    /// Events by the clock, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub calendar: BTreeMap<String, Calendar>,
+    /// Messages of an emitter.io channel, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub emitter: BTreeMap<String, Emitter>,
+    /// Changes of files in a directory, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub file: BTreeMap<String, File>,
+    /// Events of a gRPC server of one's own, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub generic: BTreeMap<String, Generic>,
+    /// Webhooks of Gerrit, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub gerrit: BTreeMap<String, Gerrit>,
+    /// Webhooks of GitHub, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub github: BTreeMap<String, Github>,
+    /// Webhooks of GitLab, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub gitlab: BTreeMap<String, Gitlab>,
+    /// Changes of files in a Hadoop file system, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub hdfs: BTreeMap<String, Hdfs>,
+    /// Records of a Kafka topic, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub kafka: BTreeMap<String, Kafka>,
+    /// Notifications of a MinIO bucket, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub minio: BTreeMap<String, Minio>,
+    /// Messages of an Alibaba Cloud MNS queue, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub mns: BTreeMap<String, Mns>,
+    /// Messages of an MQTT topic, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub mqtt: BTreeMap<String, Mqtt>,
+    /// Messages of a subject of core NATS, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub nats: BTreeMap<String, Nats>,
+    /// Messages of an NSQ topic, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub nsq: BTreeMap<String, Nsq>,
+    /// Messages of a Google Cloud Pub/Sub subscription, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub pub_sub: BTreeMap<String, PubSub>,
+    /// Messages of Apache Pulsar topics, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub pulsar: BTreeMap<String, Pulsar>,
+    /// Messages of Redis channels, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub redis: BTreeMap<String, Redis>,
+    /// Entries of Redis streams, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub redis_stream: BTreeMap<String, RedisStream>,
+    /// Changes of Kubernetes objects, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub resource: BTreeMap<String, Resource>,
+    /// Changes of files on an SFTP server, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sftp: BTreeMap<String, Sftp>,
+    /// Events, interactions and commands of Slack, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub slack: BTreeMap<String, Slack>,
+    /// Notifications of an Amazon SNS topic, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sns: BTreeMap<String, Sns>,
+    /// Messages of an Amazon SQS queue, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sqs: BTreeMap<String, Sqs>,
+    /// Notifications of a NetApp StorageGRID bucket, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub storage_grid: BTreeMap<String, StorageGrid>,
+    /// Webhooks of Stripe, by event name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub stripe: BTreeMap<String, Stripe>,
     /// HTTP requests of any sender, by event name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub webhook: BTreeMap<String, Webhook>,
@@ -80,8 +204,8 @@ impl FilterSpec {
                     "",
                     ", as body.action == \"opened\", or leave filter out: without one every event is dropped",
                 );
-            } else if let Err(error) = Filter::compile(&filter.expression) {
-                problems.at("expression", |problems| error.report(problems));
+            } else {
+                problems.at("expression", |problems| Filter::check(&filter.expression, problems));
             }
         });
     }
@@ -107,9 +231,71 @@ impl EventSourceSpec {
             replicas: _,
             template: _,
             service: _,
+            amqp,
+            azure_events_hub,
+            azure_queue_storage,
+            azure_service_bus,
+            bitbucket,
+            bitbucketserver,
+            calendar,
+            emitter,
+            file,
+            generic,
+            gerrit,
+            github,
+            gitlab,
+            hdfs,
+            kafka,
+            minio,
+            mns,
+            mqtt,
+            nats,
+            nsq,
+            pub_sub,
+            pulsar,
+            redis,
+            redis_stream,
+            resource,
+            sftp,
+            slack,
+            sns,
+            sqs,
+            storage_grid,
+            stripe,
             webhook,
         } = self;
         let mut entries = Vec::new();
+        collect(&mut entries, amqp);
+        collect(&mut entries, azure_events_hub);
+        collect(&mut entries, azure_queue_storage);
+        collect(&mut entries, azure_service_bus);
+        collect(&mut entries, bitbucket);
+        collect(&mut entries, bitbucketserver);
+        collect(&mut entries, calendar);
+        collect(&mut entries, emitter);
+        collect(&mut entries, file);
+        collect(&mut entries, generic);
+        collect(&mut entries, gerrit);
+        collect(&mut entries, github);
+        collect(&mut entries, gitlab);
+        collect(&mut entries, hdfs);
+        collect(&mut entries, kafka);
+        collect(&mut entries, minio);
+        collect(&mut entries, mns);
+        collect(&mut entries, mqtt);
+        collect(&mut entries, nats);
+        collect(&mut entries, nsq);
+        collect(&mut entries, pub_sub);
+        collect(&mut entries, pulsar);
+        collect(&mut entries, redis);
+        collect(&mut entries, redis_stream);
+        collect(&mut entries, resource);
+        collect(&mut entries, sftp);
+        collect(&mut entries, slack);
+        collect(&mut entries, sns);
+        collect(&mut entries, sqs);
+        collect(&mut entries, storage_grid);
+        collect(&mut entries, stripe);
         collect(&mut entries, webhook);
         entries
     }
