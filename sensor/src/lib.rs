@@ -1,1 +1,30 @@
-//! (being written)
+//! The Sensor: its resource, and what happens between an accepted event and its effect.
+//!
+//! ```text
+//! Message ─▶ dependency ─▶ transform ─▶ filters ─▶ condition ─▶ parameters ─▶ trigger ─▶ effect ─▶ ack
+//!            (pure: dependency, filters, conditions, parameters, payload)     (triggers)   (runtime)
+//! ```
+//!
+//! The entry points are [`SensorSpec::validate`], [`dry_run()`] and [`SensorRuntime::start`]. Whether a trigger fires is
+//! decided by pure code with no bus in the room; the runtime loads and stores its state and settles messages.
+
+mod cron;
+mod dialect;
+mod document;
+mod filters;
+mod parameters;
+mod payload;
+mod pending;
+mod transform;
+
+pub mod spec;
+pub mod triggers;
+
+#[cfg(test)]
+mod testing;
+
+pub use document::{DocumentError, Events, Input, identity};
+pub use filters::{Detail, Leaf, Report, Verdict};
+pub use parameters::{Applied, ParameterError, Resolved};
+pub use spec::{Sensor, SensorSpec};
+pub use triggers::{FireError, Fired};

@@ -1,0 +1,276 @@
+//! `filters.data`: what one place of the payload must hold.
+
+use regex::{Regex, RegexBuilder};
+use tiphys_lang::Value;
+use tiphys_lang::gjson::{Found, Kind};
+
+use super::{Logic, Report, Verdict};
+use crate::dialect::{Flaw, Selector, Template, text_form};
+use crate::document::Input;
+use crate::spec::{DataFilterSpec, TemplateEngine};
+
+/// A compiled data filter.
+#[derive(Debug)]
+pub(super) struct Data {
+    path: String,
+    selector: Option<Selector>,
+    template: Option<Result<Template, Flaw>>,
+    comparator: Comparator,
+    want: Want,
+    values: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comparator {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// The values by type; one that cannot be read is an error only when it is reached.
+#[derive(Debug)]
+enum Want {
+    Bool(Vec<Result<bool, String>>),
+    Number(Vec<Result<f64, String>>),
+    Text(Vec<Result<Regex, String>>),
+    Unknown(String),
+}
+
+/// What the event has at the place, as the types look at it.
+enum Have<'a> {
+    Found(Found<'a>),
+    Text(String),
+}
+
+impl Have<'_> {
+    fn text(&self) -> std::borrow::Cow<'_, str> {
+        match self {
+            Self::Found(found) => text_form(found),
+            Self::Text(text) => text.as_str().into(),
+        }
+    }
+
+    fn as_bool(&self) -> bool {
+        match self {
+            Self::Found(found) => found.as_bool(),
+            Self::Text(text) => matches!(text.to_ascii_lowercase().as_str(), "1" | "t" | "true"),
+        }
+    }
+
+    fn as_f64(&self) -> f64 {
+        match self {
+            Self::Found(found) => found.as_f64(),
+            Self::Text(text) => number(text).unwrap_or(0.0),
+        }
+    }
+}
+
+/// Reads a value as its type does, and says what must hold where it cannot.
+pub(crate) fn check_value(kind: &str, value: &str) -> Result<(), String> {
+    match kind {
+        "bool" => boolean(value).map(drop),
+        "number" => number(value).map(drop),
+        "string" => pattern(value).map(drop),
+        _ => Ok(()),
+    }
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+        _ => Err(format!("must be true or false, not {text:?}")),
+    }
+}
+
+/// Go's `ParseFloat` without its underscores and hexadecimals, which nobody writes in a filter.
+fn number(text: &str) -> Result<f64, String> {
+    text.parse::<f64>()
+        .map_err(|_| format!("must be a number, not {text:?}"))
+}
+
+/// A pattern with RE2's ASCII classes.
+fn pattern(text: &str) -> Result<Regex, String> {
+    let ascii = ascii_classes(text);
+    RegexBuilder::new(&ascii)
+        .size_limit(1 << 20)
+        .build()
+        .map_err(|error| format!("must be a regular expression: {error}"))
+}
+
+/// `\d`, `\w`, `\s` and `\b` mean ASCII in RE2, while `.` and classes stay Unicode.
+fn ascii_classes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    let mut in_class = false;
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            match c {
+                '[' => in_class = true,
+                ']' => in_class = false,
+                _ => {}
+            }
+            out.push(c);
+            continue;
+        }
+        let escaped = chars.next();
+        match (escaped, in_class) {
+            (Some('d'), _) => out.push_str("[0-9]"),
+            (Some('D'), _) => out.push_str("[^0-9]"),
+            (Some('w'), _) => out.push_str("[0-9A-Za-z_]"),
+            (Some('W'), _) => out.push_str("[^0-9A-Za-z_]"),
+            (Some('s'), _) => out.push_str("[\\t\\n\\f\\r ]"),
+            (Some('S'), _) => out.push_str("[^\\t\\n\\f\\r ]"),
+            (Some('b'), false) => out.push_str("(?-u:\\b)"),
+            (Some('C'), _) => out.push('.'),
+            (Some(other), _) => {
+                out.push('\\');
+                out.push(other);
+            }
+            (None, _) => out.push('\\'),
+        }
+    }
+    out
+}
+
+impl Data {
+    pub(super) fn new(spec: &DataFilterSpec, engine: TemplateEngine) -> Self {
+        let values = spec.value.iter();
+        let want = match spec.kind.as_str() {
+            "bool" => Want::Bool(values.map(|value| boolean(value)).collect()),
+            "number" => Want::Number(values.map(|value| number(value)).collect()),
+            "string" => Want::Text(values.map(|value| pattern(value)).collect()),
+            other => Want::Unknown(other.to_owned()),
+        };
+        let engine = spec.template_engine.unwrap_or(engine);
+        Self {
+            path: spec.path.clone(),
+            selector: Selector::compile(&spec.path).ok(),
+            template: (!spec.template.is_empty())
+                .then(|| Template::compile(&spec.template, engine)),
+            comparator: match spec.comparator.as_str() {
+                "!=" => Comparator::NotEqual,
+                "<" => Comparator::Less,
+                "<=" => Comparator::LessOrEqual,
+                ">" => Comparator::Greater,
+                ">=" => Comparator::GreaterOrEqual,
+                _ => Comparator::Equal,
+            },
+            want,
+            values: spec.value.clone(),
+        }
+    }
+
+    fn verdict(&self, json: &[u8], actual: &mut Option<String>) -> Result<bool, String> {
+        let found = self.selector.as_ref().and_then(|path| path.get(json));
+        let found = found.ok_or_else(|| format!("path '{}' does not exist", self.path))?;
+        if self.values.is_empty() {
+            return Err("no values specified".to_owned());
+        }
+        let have = match &self.template {
+            None => Have::Found(found),
+            Some(template) => {
+                let input = match found.kind {
+                    Kind::Null => Value::String(String::new()),
+                    _ => Value::String(text_form(&found).into_owned()),
+                };
+                let template = template.as_ref().map_err(ToString::to_string)?;
+                Have::Text(template.render(&input)?)
+            }
+        };
+        let fits = self.fits(&have);
+        if !matches!(fits, Ok(true)) {
+            *actual = Some(have.text().into_owned());
+        }
+        fits
+    }
+
+    fn fits(&self, have: &Have<'_>) -> Result<bool, String> {
+        match &self.want {
+            Want::Bool(values) => any(values, |value| *value == have.as_bool()),
+            Want::Number(values) => {
+                let number = have.as_f64();
+                any(values, |value| match self.comparator {
+                    Comparator::Equal => number == *value,
+                    Comparator::NotEqual => number != *value,
+                    Comparator::Less => number < *value,
+                    Comparator::LessOrEqual => number <= *value,
+                    Comparator::Greater => number > *value,
+                    Comparator::GreaterOrEqual => number >= *value,
+                })
+            }
+            Want::Text(values) => {
+                let text = have.text();
+                any(values, |pattern| match self.comparator {
+                    Comparator::Equal => pattern.is_match(&text),
+                    Comparator::NotEqual => !pattern.is_match(&text),
+                    _ => false,
+                })
+            }
+            Want::Unknown(kind) => Err(format!("unsupported JSON type '{kind}'")),
+        }
+    }
+
+    fn expected(&self) -> String {
+        let comparator = match self.comparator {
+            Comparator::Equal => "=",
+            Comparator::NotEqual => "!=",
+            Comparator::Less => "<",
+            Comparator::LessOrEqual => "<=",
+            Comparator::Greater => ">",
+            Comparator::GreaterOrEqual => ">=",
+        };
+        format!("{} {comparator} {}", self.path, self.values.join(" or "))
+    }
+}
+
+fn any<T>(values: &[Result<T, String>], fits: impl Fn(&T) -> bool) -> Result<bool, String> {
+    for value in values {
+        if fits(value.as_ref().map_err(Clone::clone)?) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether the payload holds what is wanted.
+pub(super) fn evaluate(
+    filters: &[Data],
+    logic: Logic,
+    input: &Input,
+    report: &mut Report,
+) -> Verdict {
+    let json = match input.json() {
+        Ok(Some(json)) => json,
+        Ok(None) => return Verdict::Passed,
+        Err(error) => {
+            let verdict = Verdict::Failed(format!("data filter error ({error})"));
+            report.add(&verdict, || {
+                (
+                    "filters.data".into(),
+                    "JSON".into(),
+                    "something else".into(),
+                )
+            });
+            return verdict;
+        }
+    };
+    logic.combine(
+        "data",
+        filters.iter().enumerate().map(|(index, filter)| {
+            let mut actual = None;
+            let verdict = match filter.verdict(json, &mut actual) {
+                Ok(fits) => Verdict::from_bool(fits),
+                Err(error) => Verdict::Failed(error),
+            };
+            report.add(&verdict, || {
+                let path = format!("filters.data[{index}]");
+                (path, filter.expected(), actual.unwrap_or_default())
+            });
+            verdict
+        }),
+    )
+}

@@ -1,0 +1,404 @@
+//! Everything that is wrong with a Sensor, found without a cluster (reference `bus-and-sensor.md`, sections 6.5 and 14).
+//! It compiles every template, path, expression, pattern, condition and script, and changes nothing.
+
+use std::collections::BTreeMap;
+
+use tiphys_core::manifest::Document;
+use tiphys_core::{Path, Problem, Problems, Severity};
+use tiphys_lang::condition::Condition;
+
+use super::{
+    ParameterSpec, Sensor, SensorSpec, TEMPLATE_ENGINE_ANNOTATION, TemplateEngine, TriggerSpec,
+    template_engine,
+};
+use crate::cron;
+use crate::dialect::{Flaw, Selector, Template};
+use crate::parameters::Dest;
+
+/// What a trigger's fields are checked against.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// The sensor's dependency names.
+    pub dependencies: &'a [&'a str],
+    /// The engine of templates that do not name one.
+    pub engine: TemplateEngine,
+}
+
+impl Sensor {
+    /// Reads a document and reports everything wrong with it, with the path from the object's root.
+    ///
+    /// `None` means that it is beyond reading.
+    #[must_use]
+    pub fn read(document: &Document, problems: &mut Problems) -> Option<Self> {
+        let sensor: Self = document.typed(problems)?;
+        sensor.validate(problems);
+        Some(sensor)
+    }
+
+    /// Reports everything wrong.
+    pub fn validate(&self, problems: &mut Problems) {
+        let none = BTreeMap::new();
+        let annotations = self.metadata.annotations.as_ref().unwrap_or(&none);
+        let engine = template_engine(annotations).unwrap_or_else(|_| {
+            problems.at("metadata", |problems| {
+                problems.at("annotations", |problems| {
+                    problems.at(TEMPLATE_ENGINE_ANNOTATION, |problems| {
+                        problems.error("must be go or handlebars");
+                    });
+                });
+            });
+            TemplateEngine::Go
+        });
+        problems.at("metadata", |problems| {
+            let name = self.metadata.name.as_deref().unwrap_or_default();
+            problems.require("name", name, " to the sensor's name");
+            bus_word("name", name, problems);
+        });
+        problems.at("spec", |problems| self.spec.validate_with(engine, problems));
+    }
+}
+
+impl SensorSpec {
+    /// Reports everything wrong, with paths from `spec`'s members on. Templates are Go's.
+    pub fn validate(&self, problems: &mut Problems) {
+        self.validate_with(TemplateEngine::Go, problems);
+    }
+
+    /// Reports everything wrong; templates that name no engine are of this one.
+    pub fn validate_with(&self, engine: TemplateEngine, problems: &mut Problems) {
+        if self.dependencies.is_empty() {
+            problems.at("dependencies", |problems| {
+                problems.error("must name at least one event that is waited for");
+            });
+        }
+        let mut seen: Vec<&str> = Vec::new();
+        problems.at("dependencies", |problems| {
+            for (index, dependency) in self.dependencies.iter().enumerate() {
+                problems.at_index(index, |problems| {
+                    dependency.validate(engine, problems);
+                    unique(&mut seen, &dependency.name, problems);
+                });
+            }
+        });
+        if self.triggers.is_empty() {
+            problems.at("triggers", |problems| {
+                problems.error("must name at least one thing to do");
+            });
+        }
+        let scope = Scope {
+            dependencies: &seen,
+            engine,
+        };
+        let mut names: Vec<&str> = Vec::new();
+        problems.at("triggers", |problems| {
+            for (index, trigger) in self.triggers.iter().enumerate() {
+                problems.at_index(index, |problems| {
+                    trigger.validate(&scope, problems);
+                    if let Some(template) = &trigger.template {
+                        problems.at("template", |problems| {
+                            unique(&mut names, &template.name, problems);
+                        });
+                    }
+                });
+            }
+        });
+    }
+}
+
+fn unique<'a>(seen: &mut Vec<&'a str>, name: &'a str, problems: &mut Problems) {
+    if !name.is_empty() && seen.contains(&name) {
+        problems.at("name", |problems| {
+            problems.error(format!("must be unique; {name:?} is there before"));
+        });
+    }
+    seen.push(name);
+}
+
+/// Names travel in subjects of the bus, where these characters have a meaning.
+pub(super) fn bus_word(key: &str, name: &str, problems: &mut Problems) {
+    let special = |c: char| matches!(c, '.' | '>' | '*') || c.is_whitespace();
+    if name != "*" && name.contains(special) {
+        problems.at(key, |problems| {
+            problems.error("must not contain dots, blanks, `*` or `>`: it is a word on the bus");
+        });
+    }
+}
+
+impl TriggerSpec {
+    fn validate(&self, scope: &Scope<'_>, problems: &mut Problems) {
+        let Some(template) = &self.template else {
+            problems.at("template", |problems| {
+                problems.error("must be set, with a name and one kind of trigger");
+            });
+            return;
+        };
+        problems.at("template", |problems| {
+            template.validate(scope, problems);
+            scope.condition(&template.conditions, problems);
+        });
+        scope.parameters("parameters", &self.parameters, problems);
+        if let Some(retry) = &self.retry_strategy {
+            problems.at("retryStrategy", |problems| {
+                retry.validate(problems);
+                if retry.steps == Some(1) {
+                    problems.warning("has one step, so nothing is tried again; write 2 or more");
+                }
+            });
+        }
+        if let Some(limit) = &self.rate_limit {
+            problems.at("rateLimit", |problems| {
+                if limit.requests_per_unit <= 0 {
+                    problems.at("requestsPerUnit", |problems| {
+                        problems.error("must be 1 or more");
+                    });
+                }
+                if !["", "Second", "Minute", "Hour"].contains(&limit.unit.as_str()) {
+                    problems.at("unit", |problems| {
+                        problems.error("must be Second, Minute or Hour");
+                    });
+                }
+            });
+        }
+        self.validate_policy(problems);
+        if let Some(dlq) = &self.dlq_trigger {
+            if self.at_least_once == Some(false) {
+                problems.at("atLeastOnce", |problems| {
+                    problems.error("must not be false beside a dlqTrigger");
+                });
+            }
+            problems.at("dlqTrigger", |problems| {
+                if dlq.at_least_once == Some(false) {
+                    problems.at("atLeastOnce", |problems| {
+                        problems.error("must not be false in a dlqTrigger");
+                    });
+                }
+                if dlq.dlq_trigger.is_some() {
+                    problems.at("dlqTrigger", |problems| {
+                        problems.warning("has no effect in a dlqTrigger");
+                    });
+                }
+                dlq.validate(scope, problems);
+            });
+        }
+    }
+
+    fn validate_policy(&self, problems: &mut Problems) {
+        let Some(policy) = &self.policy else { return };
+        problems.at("policy", |problems| {
+            if let Some(k8s) = &policy.k8s {
+                problems.at("k8s", |problems| {
+                    problems.require_some("labels", k8s.labels.as_ref(), ", as {name: value}");
+                    if let Some(backoff) = &k8s.backoff {
+                        problems.at("backoff", |problems| backoff.validate(problems));
+                    }
+                });
+            }
+            if let Some(status) = &policy.status {
+                problems.at("status", |problems| {
+                    problems.require_some("allow", status.allow.as_ref(), ", as [200, 201]");
+                });
+            }
+            let template = self.template.as_ref();
+            let object =
+                template.is_some_and(|spec| spec.k8s.is_some() || spec.argo_workflow.is_some());
+            if policy.k8s.is_some() && !object {
+                problems.at("k8s", |problems| {
+                    problems.warning("has an effect only for k8s and argoWorkflow triggers");
+                });
+            }
+            let status = template.is_some_and(|spec| {
+                spec.http.is_some() || spec.aws_lambda.is_some() || spec.open_whisk.is_some()
+            });
+            if policy.status.is_some() && !status {
+                problems.at("status", |problems| {
+                    problems
+                        .warning("has an effect only for http, awsLambda and openWhisk triggers");
+                });
+            }
+        });
+    }
+}
+
+impl super::TriggerTemplateSpec {
+    fn validate(&self, scope: &Scope<'_>, problems: &mut Problems) {
+        problems.require(
+            "name",
+            &self.name,
+            " to a name that is unique in the sensor",
+        );
+        problems.each(
+            "conditionsReset",
+            &self.conditions_reset,
+            |reset, problems| {
+                let Some(by_time) = &reset.by_time else {
+                    problems.at("byTime", |problems| {
+                        problems.error("must be set, as {cron: ...}")
+                    });
+                    return;
+                };
+                problems.at("byTime", |problems| {
+                    if let Err(error) = cron::Schedule::parse(&by_time.cron, &by_time.timezone) {
+                        let key = match error {
+                            cron::CronError::Zone(_) => "timezone",
+                            cron::CronError::Fields | cron::CronError::Field { .. } => "cron",
+                        };
+                        problems.at(key, |problems| problems.error(error.to_string()));
+                    }
+                });
+            },
+        );
+        self.validate_kind(scope, problems);
+    }
+}
+
+impl Scope<'_> {
+    fn condition(&self, text: &str, problems: &mut Problems) {
+        if text.trim().is_empty() {
+            return;
+        }
+        if let Err(error) = Condition::compile(text, self.dependencies) {
+            let flaw = Flaw::at(text, error.offset(), error.to_string());
+            problems.at("conditions", |problems| report(&flaw, problems));
+        }
+    }
+
+    /// Reports everything wrong with parameters that have a destination each.
+    pub(crate) fn parameters(&self, key: &str, list: &[ParameterSpec], problems: &mut Problems) {
+        problems.each(key, list, |parameter, problems| {
+            self.parameter(parameter, Dest::Required, problems);
+        });
+    }
+
+    /// Reports everything wrong with a payload, which must be there.
+    pub(crate) fn payload(
+        &self,
+        key: &str,
+        list: Option<&[ParameterSpec]>,
+        dest: Dest,
+        problems: &mut Problems,
+    ) {
+        problems.require_some(key, list.as_ref(), ", as a list of parameters");
+        problems.each(key, list.unwrap_or_default(), |parameter, problems| {
+            self.parameter(parameter, dest, problems);
+        });
+    }
+
+    fn parameter(&self, parameter: &ParameterSpec, dest: Dest, problems: &mut Problems) {
+        if dest == Dest::Required {
+            problems.require("dest", &parameter.dest, " to the place that is set");
+        }
+        if !["", "append", "overwrite", "prepend"].contains(&parameter.operation.as_str()) {
+            problems.at("operation", |problems| {
+                problems.error("must be overwrite, append or prepend");
+            });
+        }
+        let Some(src) = &parameter.src else {
+            problems.at("src", |problems| {
+                problems.error("must be set, with dependencyName and dataKey");
+            });
+            return;
+        };
+        problems.at("src", |problems| {
+            let name = src.dependency_name.as_str();
+            problems.require("dependencyName", name, " to a dependency");
+            if !name.is_empty() && !self.dependencies.contains(&name) {
+                problems.at("dependencyName", |problems| {
+                    problems.error(format!(
+                        "must be a dependency of this sensor ({}), not {name:?}",
+                        self.dependencies.join(", ")
+                    ));
+                });
+            }
+            let engine = src.template_engine.unwrap_or(self.engine);
+            let default = src.value.is_some();
+            for (key, text, fallback) in [
+                (
+                    "dataTemplate",
+                    &src.data_template,
+                    default || !src.data_key.is_empty(),
+                ),
+                (
+                    "contextTemplate",
+                    &src.context_template,
+                    default || !src.context_key.is_empty(),
+                ),
+            ] {
+                problems.at(key, |problems| {
+                    check_template(text, engine, fallback, problems)
+                });
+            }
+            for (key, text) in [("dataKey", &src.data_key), ("contextKey", &src.context_key)] {
+                problems.at(key, |problems| check_path(text, default, problems));
+            }
+            let data = !src.data_key.is_empty() || !src.data_template.is_empty();
+            for (key, text) in [
+                ("contextKey", &src.context_key),
+                ("contextTemplate", &src.context_template),
+            ] {
+                if data && !text.is_empty() {
+                    problems.at(key, |problems| {
+                        problems.warning("has no effect beside dataKey or dataTemplate");
+                    });
+                }
+            }
+        });
+    }
+}
+
+/// Reports a text that does not compile, at its place in the field.
+pub(super) fn report(flaw: &Flaw, problems: &mut Problems) {
+    problems.error_inside(flaw.line, flaw.column, flaw.message.clone());
+}
+
+fn warn_inside(flaw: &Flaw, message: String, problems: &mut Problems) {
+    problems.add(Problem {
+        severity: Severity::Warning,
+        path: Path::default(),
+        message,
+        inner: Some((flaw.line, flaw.column)),
+    });
+}
+
+/// Compiles a template; one that is never used because it is broken is a warning where something stands in for it.
+pub(super) fn check_template(
+    text: &str,
+    engine: TemplateEngine,
+    fallback: bool,
+    problems: &mut Problems,
+) {
+    let Err(mut flaw) = Template::compile(text, engine) else {
+        return;
+    };
+    if engine == TemplateEngine::Go && Template::compile(text, TemplateEngine::Handlebars).is_ok() {
+        flaw.message
+            .push_str("; it is a Handlebars template: write templateEngine: handlebars beside it");
+    }
+    if fallback {
+        let message = format!("{}; the key or the value is used instead", flaw.message);
+        warn_inside(&flaw, message, problems);
+    } else {
+        report(&flaw, problems);
+    }
+}
+
+/// Compiles a path and warns of commas that select nothing.
+pub(super) fn check_path(text: &str, fallback: bool, problems: &mut Problems) {
+    if text.is_empty() {
+        return;
+    }
+    match Selector::compile(text) {
+        Err(flaw) if fallback => {
+            let message = format!("{}; the value is used instead", flaw.message);
+            warn_inside(&flaw, message, problems);
+        }
+        Err(flaw) => report(&flaw, problems),
+        Ok(_) => {
+            let bracketed = text.starts_with(['[', '{', '$']) || text.contains(['(', '[', '{']);
+            if text.contains(',') && !bracketed {
+                problems.warning(format!(
+                    "selects nothing: several paths are written in brackets, as [{text}]"
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! How a firing ends: what it did, or why not, by what the runtime can do about it.
+
+/// What a firing did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fired {
+    /// An object is there.
+    Created {
+        /// Its group and version.
+        api_version: String,
+        /// Its kind.
+        kind: String,
+        /// Its namespace; empty for a cluster-wide object.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// Whether an earlier delivery of the same events had made it.
+        existed: bool,
+    },
+    /// A server has answered.
+    Responded {
+        /// The status.
+        status: u16,
+    },
+    /// The log has it.
+    Logged,
+}
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a firing failed.
+#[derive(Debug, thiserror::Error)]
+pub enum FireError {
+    /// The target is away, slow or full: the same firing can succeed later.
+    #[error("{what}")]
+    Transient {
+        /// What was being done.
+        what: String,
+        /// Why it failed.
+        #[source]
+        source: Option<Cause>,
+    },
+    /// The same firing fails again unless something is changed.
+    #[error("{what}")]
+    Permanent {
+        /// What was being done.
+        what: String,
+        /// Why it failed.
+        #[source]
+        source: Option<Cause>,
+    },
+    /// This build cannot do it.
+    #[error("{what} is not supported yet")]
+    Unsupported {
+        /// What.
+        what: String,
+    },
+}
+
+impl FireError {
+    pub(crate) fn permanent(what: impl Into<String>) -> Self {
+        Self::Permanent {
+            what: what.into(),
+            source: None,
+        }
+    }
+
+    pub(crate) fn permanent_from(what: impl Into<String>, source: impl Into<Cause>) -> Self {
+        Self::Permanent {
+            what: what.into(),
+            source: Some(source.into()),
+        }
+    }
+
+    pub(crate) fn transient(what: impl Into<String>, source: impl Into<Cause>) -> Self {
+        Self::Transient {
+            what: what.into(),
+            source: Some(source.into()),
+        }
+    }
+
+    pub(crate) fn unsupported(what: impl Into<String>) -> Self {
+        Self::Unsupported { what: what.into() }
+    }
+
+    /// Whether the same firing can succeed later.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Transient { .. })
+    }
+}

@@ -1,0 +1,107 @@
+//! The list of trigger kinds: the order in which the first wins, and who validates and builds which.
+
+use tiphys_core::Problems;
+
+use super::{Action, BuildContext, FireError};
+use crate::spec::{Scope, TriggerTemplateSpec};
+
+/// The kinds that are set, in the order in which the first one wins.
+pub(super) fn names(spec: &TriggerTemplateSpec) -> Vec<&'static str> {
+    // Taken apart field by field, so that a new kind cannot be forgotten here.
+    let TriggerTemplateSpec {
+        name: _,
+        conditions: _,
+        conditions_reset: _,
+        k8s,
+        argo_workflow,
+        http,
+        aws_lambda,
+        custom,
+        kafka,
+        nats,
+        slack,
+        open_whisk,
+        log,
+        azure_event_hubs,
+        pulsar,
+        azure_service_bus,
+        email,
+    } = spec;
+    let kinds = [
+        ("k8s", k8s.is_some()),
+        ("argoWorkflow", argo_workflow.is_some()),
+        ("http", http.is_some()),
+        ("awsLambda", aws_lambda.is_some()),
+        ("azureEventHubs", azure_event_hubs.is_some()),
+        ("azureServiceBus", azure_service_bus.is_some()),
+        ("kafka", kafka.is_some()),
+        ("pulsar", pulsar.is_some()),
+        ("nats", nats.is_some()),
+        ("slack", slack.is_some()),
+        ("openWhisk", open_whisk.is_some()),
+        ("custom", custom.is_some()),
+        ("log", log.is_some()),
+        ("email", email.is_some()),
+    ];
+    let set = kinds.into_iter();
+    set.filter_map(|(name, present)| present.then_some(name))
+        .collect()
+}
+
+pub(super) fn validate(spec: &TriggerTemplateSpec, scope: &Scope<'_>, problems: &mut Problems) {
+    match names(spec).as_slice() {
+        [] => problems.error("must have one kind of trigger, as argoWorkflow, k8s, http or log"),
+        [_] => {}
+        [first, rest @ ..] => problems.warning(format!(
+            "has several kinds of trigger; only {first} fires, not {}",
+            rest.join(", ")
+        )),
+    }
+    let problems = &mut *problems;
+    macro_rules! check {
+        ($key:literal, $field:ident) => {
+            if let Some(kind) = &spec.$field {
+                problems.at($key, |problems| kind.validate(scope, problems));
+            }
+        };
+    }
+    check!("k8s", k8s);
+    check!("argoWorkflow", argo_workflow);
+    check!("http", http);
+    check!("awsLambda", aws_lambda);
+    check!("azureEventHubs", azure_event_hubs);
+    check!("azureServiceBus", azure_service_bus);
+    check!("kafka", kafka);
+    check!("pulsar", pulsar);
+    check!("nats", nats);
+    check!("slack", slack);
+    check!("openWhisk", open_whisk);
+    check!("custom", custom);
+    check!("email", email);
+    if let Some(log) = &spec.log {
+        problems.at("log", |problems| log.validate(problems));
+    }
+}
+
+pub(super) fn build(
+    spec: &TriggerTemplateSpec,
+    cx: &BuildContext<'_>,
+) -> Result<Box<dyn Action>, FireError> {
+    if let Some(k8s) = &spec.k8s {
+        return k8s.build(cx);
+    }
+    if let Some(workflow) = &spec.argo_workflow {
+        return workflow.build(cx);
+    }
+    if let Some(http) = &spec.http {
+        return http.build(cx);
+    }
+    match names(spec).first() {
+        Some(&"log") => Ok(spec.log.clone().unwrap_or_default().build()),
+        Some(kind) => Err(FireError::unsupported(format!("trigger kind `{kind}`"))),
+        None => Err(FireError::permanent(format!(
+            "invalid trigger {}, could not find an implementation",
+            spec.name
+        ))),
+    }
+}

@@ -1,0 +1,129 @@
+//! The kinds of triggers, one file each, and what they share: a plan made from events, then its effect.
+//! A kind never waits, retries, counts or decides whether it fires: the runtime does.
+//!
+//! ```text
+//! TriggerTemplateSpec ──build──▶ Action ──plan(events)──▶ Effect ──perform(world)──▶ Fired
+//!                                                            └────show──▶ what a dry run prints
+//! ```
+
+mod argo_workflow;
+mod aws_lambda;
+mod azure_event_hubs;
+mod azure_service_bus;
+mod custom;
+mod email;
+mod error;
+mod http;
+mod k8s;
+mod kafka;
+mod kinds;
+mod log;
+mod nats;
+mod object;
+mod openwhisk;
+mod pulsar;
+mod slack;
+mod world;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tiphys_core::Problems;
+use tiphys_core::refs::KeyRef;
+use tiphys_core::spec::TlsSpec;
+
+use crate::document::Events;
+use crate::spec::{PolicySpec, Scope, TemplateEngine, TriggerTemplateSpec};
+
+pub use argo_workflow::ArgoWorkflowSpec;
+pub use aws_lambda::AwsLambdaSpec;
+pub use azure_event_hubs::AzureEventHubsSpec;
+pub use azure_service_bus::AzureServiceBusSpec;
+pub use custom::CustomSpec;
+pub use email::EmailSpec;
+pub use error::{FireError, Fired};
+pub use http::{HttpSpec, SecureHeaderSpec, ValueFromSpec};
+pub use k8s::K8sSpec;
+pub use kafka::{KafkaSpec, SchemaRegistrySpec};
+pub use log::LogSpec;
+pub use nats::{NatsAuthSpec, NatsSpec};
+pub use openwhisk::OpenWhiskSpec;
+pub use pulsar::PulsarSpec;
+pub use slack::{SlackSenderSpec, SlackSpec, SlackThreadSpec};
+pub(crate) use world::World;
+
+/// The events of one firing and what it is called by.
+pub(crate) struct Firing<'a> {
+    /// The sensor's namespace.
+    pub(crate) namespace: &'a str,
+    /// The sensor.
+    pub(crate) sensor: &'a str,
+    /// The trigger, by its name in the spec.
+    pub(crate) trigger: &'a str,
+    /// The events by dependency.
+    pub(crate) events: &'a Events,
+    /// Names this firing for good: the same for every delivery of the same events.
+    pub(crate) id: &'a str,
+    /// Now.
+    pub(crate) at: Timestamp,
+}
+
+/// What an action is built with.
+pub(crate) struct BuildContext<'a> {
+    /// The engine of templates that do not name one.
+    pub(crate) engine: TemplateEngine,
+    /// What the result must be like.
+    pub(crate) policy: Option<&'a PolicySpec>,
+}
+
+/// A trigger of one kind, ready to plan.
+pub(crate) trait Action: Send + Sync {
+    /// A config map value that planning needs.
+    fn config(&self) -> Option<&KeyRef> {
+        None
+    }
+
+    /// Applies this firing's parameters. Pure; `fetched` is the value that `config` names.
+    fn plan(
+        &self,
+        firing: &Firing<'_>,
+        fetched: Option<&[u8]>,
+    ) -> Result<Box<dyn Effect>, FireError>;
+
+    /// How many effects may be under way at once.
+    fn parallel(&self) -> usize {
+        64
+    }
+}
+
+/// What a firing is about to do.
+#[async_trait]
+pub(crate) trait Effect: Send + Sync {
+    /// The object, request or message as JSON, secrets left out.
+    fn show(&self) -> Vec<u8>;
+
+    /// Does it once. Doing it again for the same firing must be as harmless as the kind allows.
+    async fn perform(&self, world: &World) -> Result<Fired, FireError>;
+}
+
+impl TriggerTemplateSpec {
+    /// The kinds that are set, in the order in which the first one wins.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<&'static str> {
+        kinds::names(self)
+    }
+
+    /// Builds the action of the first kind.
+    pub(crate) fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Action>, FireError> {
+        kinds::build(self, cx)
+    }
+
+    pub(crate) fn validate_kind(&self, scope: &Scope<'_>, problems: &mut Problems) {
+        kinds::validate(self, scope, problems);
+    }
+}
+
+fn validate_tls(tls: Option<&TlsSpec>, problems: &mut Problems) {
+    if let Some(tls) = tls {
+        problems.at("tls", |problems| tls.validate(problems));
+    }
+}
