@@ -188,12 +188,21 @@ pub struct Message {
 }
 
 impl Message {
-    /// It is done with: it is not delivered again. Returns once the bus has the acknowledgement.
+    /// It is done with: it is not delivered again. Returns once the acknowledgement is on its way; one that
+    /// a crash loses only means another delivery.
     ///
     /// # Errors
     /// When the bus did not get it: the message will come again.
     pub async fn ack(&self) -> Result<(), AckError> {
         self.settle.ack().await
+    }
+
+    /// As [`Message::ack`], and waits for the bus's own word: for effects that must not happen twice.
+    ///
+    /// # Errors
+    /// When the bus did not confirm it: the message may come again.
+    pub async fn ack_confirmed(&self) -> Result<(), AckError> {
+        self.settle.ack_confirmed().await
     }
 
     /// Deliver it again after `wait`.
@@ -357,6 +366,7 @@ pub(crate) trait Receive: Send {
 #[async_trait]
 pub(crate) trait Settle: Send + Sync {
     async fn ack(&self) -> Result<(), AckError>;
+    async fn ack_confirmed(&self) -> Result<(), AckError>;
     async fn retry_after(&self, wait: Duration) -> Result<(), AckError>;
     async fn in_progress(&self) -> Result<(), AckError>;
 }

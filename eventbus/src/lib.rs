@@ -11,6 +11,7 @@
 
 mod bus;
 mod embedded;
+mod jetstream;
 mod names;
 mod resource;
 

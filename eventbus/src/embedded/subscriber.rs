@@ -9,7 +9,9 @@ use futures::future::BoxFuture;
 use tiphys_core::envelope;
 use tokio::time::Instant;
 
+use super::change_meta;
 use super::consumer::{Consumer, Take};
+use super::meta::Change;
 use super::record::Record;
 use super::shared::Shared;
 use crate::bus::{AckError, Message, Receive, Settle, SubscribeError};
@@ -195,6 +197,16 @@ impl Settle for Delivered {
         self.consumer.ack(self.seq);
         self.shared.touch(&self.consumer);
         Ok(())
+    }
+
+    async fn ack_confirmed(&self) -> Result<(), AckError> {
+        self.ack().await?;
+        let saved = change_meta(&self.shared.changes, |reply| {
+            Change::Save(self.consumer.clone(), reply)
+        });
+        saved.await.map_err(|error| AckError {
+            reason: error.to_string(),
+        })
     }
 
     async fn retry_after(&self, wait: Duration) -> Result<(), AckError> {

@@ -192,7 +192,7 @@ impl JetStreamExotic {
 }
 
 /// The parts of a list of servers.
-pub(crate) fn servers(url: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn server_list(url: &str) -> impl Iterator<Item = &str> {
     url.split(',')
         .map(str::trim)
         .filter(|server| !server.is_empty())
@@ -201,7 +201,7 @@ pub(crate) fn servers(url: &str) -> impl Iterator<Item = &str> {
 pub(super) fn check_url(url: &str, problems: &mut Problems) {
     problems.require("url", url, ", as nats://host:4222");
     problems.at("url", |problems| {
-        for server in servers(url) {
+        for server in server_list(url) {
             if let Err(error) = server.parse::<async_nats::ServerAddr>() {
                 problems.error(format!("must be servers as nats://host:4222, separated by commas; {server:?} is not: {error}"));
             } else if server.contains('@') {

@@ -13,6 +13,7 @@ use tiphys_core::problems::Problems;
 use tiphys_core::refs::KeyRef;
 use tiphys_core::spec::{Condition, SaslSpec, TlsSpec};
 
+pub(crate) use config::server_list;
 pub use config::{BusConfig, JetStreamConfig, NatsAuth};
 pub use servers::{JetStreamServers, NatsNative, Persistence, ServerContainer};
 pub use stream::{StreamRetention, StreamSettings};

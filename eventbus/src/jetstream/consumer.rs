@@ -1,0 +1,478 @@
+//! A durable pull consumer: found or made, read in batches, and made anew where somebody deleted it.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::pull::{self, MessagesErrorKind};
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy};
+use async_nats::jetstream::stream::ConsumerErrorKind;
+use async_nats::jetstream::{AckKind, Context, ErrorCode, Message as NatsMessage};
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _};
+use jiff::Timestamp;
+use tiphys_core::backoff::Backoff;
+use tiphys_core::envelope;
+use tiphys_core::tasks::chain;
+
+use super::link::Link;
+use super::stream::{STREAM, SUBJECTS};
+use crate::bus::{
+    AckError, Message, Receive, Settle, Start, SubjectPattern, SubscribeError, Subscription,
+};
+
+/// How long one pull lasts, and how often the server says that it still does.
+const PULL: Duration = Duration::from_secs(60);
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// More is not fetched ahead: what waits in memory has its time to acknowledge running.
+const BATCH: usize = 500;
+const CONFIRM_WAIT: Duration = Duration::from_secs(2);
+
+/// The receiving end.
+pub(crate) struct JetStreamSubscriber {
+    link: Arc<Link>,
+    subscription: Subscription,
+    messages: Option<pull::Stream>,
+    progress: Arc<Mutex<Progress>>,
+    failures: u32,
+}
+
+/// Where to go on if the consumer has to be made anew.
+#[derive(Debug, Default)]
+struct Progress {
+    /// When the stream was made, to tell it from one of the same name.
+    stream: i128,
+    /// The number after the last one delivered here.
+    next: u64,
+    /// Delivered here and not settled.
+    open: BTreeSet<u64>,
+}
+
+fn lock(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
+    progress.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why a consumer could not be had.
+enum Failed {
+    Away(String),
+    Refused(String),
+}
+
+impl JetStreamSubscriber {
+    /// Finds or makes the consumer.
+    pub(crate) async fn open(
+        link: Arc<Link>,
+        subscription: Subscription,
+    ) -> Result<Self, SubscribeError> {
+        let subscriber = Self {
+            link,
+            subscription,
+            messages: None,
+            progress: Arc::default(),
+            failures: 0,
+        };
+        let unavailable = |reason| SubscribeError::Unavailable { reason };
+        let context = subscriber.link.ready().map_err(unavailable)?;
+        match subscriber.ensure(&context, false).await {
+            Ok(_) => Ok(subscriber),
+            Err(Failed::Away(reason)) => Err(unavailable(reason)),
+            Err(Failed::Refused(reason)) => Err(SubscribeError::Refused { reason }),
+        }
+    }
+
+    /// The consumer as the subscription wants it; `again` means that it was there before.
+    async fn ensure(
+        &self,
+        context: &Context,
+        again: bool,
+    ) -> Result<Consumer<pull::Config>, Failed> {
+        let away = |error: &(dyn std::error::Error + 'static)| Failed::Away(chain(error));
+        let durable = &self.subscription.durable;
+        let stream = context
+            .get_stream(STREAM)
+            .await
+            .map_err(|error| away(&error))?;
+        let info = stream.cached_info();
+        let made = info.created.unix_timestamp_nanos();
+        let mut config = config(&self.subscription);
+        let found: Result<Consumer<pull::Config>, _> =
+            context.get_consumer_from_stream(durable, STREAM).await;
+        match found {
+            Ok(consumer) => {
+                let there = &consumer.cached_info().config;
+                // Where a consumer began cannot be changed and no longer matters.
+                config.deliver_policy = there.deliver_policy;
+                if differs(there, &config) {
+                    return self.create(&stream, config).await;
+                }
+                return Ok(consumer);
+            }
+            Err(error) if !is_absent(&error.kind()) => return Err(away(&error)),
+            Err(_) => {}
+        }
+        {
+            let mut progress = lock(&self.progress);
+            let known = progress.stream == made;
+            config.deliver_policy = match (again, self.subscription.start) {
+                (false, Start::New) => DeliverPolicy::New,
+                (false, Start::Oldest) => DeliverPolicy::All,
+                // A stream of the same name that is not the one from before: all of it is new.
+                (true, _) if !known => DeliverPolicy::All,
+                (true, _) => {
+                    let from = progress.open.first().copied().unwrap_or(progress.next);
+                    DeliverPolicy::ByStartSequence {
+                        start_sequence: from.max(1),
+                    }
+                }
+            };
+            if !known {
+                progress.stream = made;
+                progress.next = match (again, self.subscription.start) {
+                    (false, Start::New) => info.state.last_sequence + 1,
+                    _ => info.state.first_sequence,
+                };
+                progress.open.clear();
+            }
+        }
+        if again {
+            tracing::warn!(consumer = durable, from = ?config.deliver_policy, "the consumer was deleted on the event bus and is made anew");
+        }
+        self.create(&stream, config).await
+    }
+
+    async fn create(
+        &self,
+        stream: &async_nats::jetstream::stream::Stream,
+        config: pull::Config,
+    ) -> Result<Consumer<pull::Config>, Failed> {
+        stream
+            .create_consumer(config)
+            .await
+            .map_err(|error| match error.kind() {
+                ConsumerErrorKind::JetStream(reason) if reason.code() < 500 => {
+                    Failed::Refused(chain(&error))
+                }
+                ConsumerErrorKind::InvalidConsumerType | ConsumerErrorKind::InvalidName => {
+                    Failed::Refused(chain(&error))
+                }
+                _ => Failed::Away(chain(&error)),
+            })
+    }
+
+    async fn receive(&mut self) -> Result<Message, SubscribeError> {
+        let stop = self.link.tasks.stop_token();
+        let closed = || SubscribeError::Unavailable {
+            reason: "the bus is closed".to_owned(),
+        };
+        loop {
+            let Some(messages) = &mut self.messages else {
+                tokio::select! {
+                    () = stop.cancelled() => return Err(closed()),
+                    pulled = self.pull() => match pulled {
+                        Ok(messages) => self.messages = Some(messages),
+                        Err(error) => return Err(error),
+                    },
+                }
+                continue;
+            };
+            let next = tokio::select! {
+                () = stop.cancelled() => return Err(closed()),
+                next = messages.next() => next,
+            };
+            match next {
+                Some(Ok(message)) => {
+                    self.failures = 0;
+                    if let Some(message) = self.message(message).await {
+                        return Ok(message);
+                    }
+                }
+                Some(Err(error)) => {
+                    if error.kind() == MessagesErrorKind::MissingHeartbeat {
+                        tracing::debug!(
+                            consumer = self.subscription.durable,
+                            "the pull was silent and is made anew"
+                        );
+                    } else {
+                        tracing::debug!(
+                            consumer = self.subscription.durable,
+                            error = chain(&error),
+                            "the pull ended"
+                        );
+                    }
+                    self.messages = None;
+                }
+                None => self.messages = None,
+            }
+        }
+    }
+
+    /// Begins to pull, once the bus is there; waits longer after each failure.
+    async fn pull(&mut self) -> Result<pull::Stream, SubscribeError> {
+        loop {
+            if self.failures > 0 {
+                let wait = Backoff::reconnect()
+                    .wait_after(self.failures)
+                    .unwrap_or(PULL);
+                tokio::time::sleep(wait).await;
+            }
+            self.failures = self.failures.saturating_add(1);
+            self.link.connected().await;
+            let Ok(context) = self.link.ready() else {
+                continue;
+            };
+            let consumer = match self.ensure(&context, true).await {
+                Ok(consumer) => consumer,
+                Err(Failed::Refused(reason)) => return Err(SubscribeError::Refused { reason }),
+                Err(Failed::Away(reason)) => {
+                    tracing::debug!(
+                        consumer = self.subscription.durable,
+                        reason,
+                        "cannot pull yet"
+                    );
+                    self.link.look.notify_one();
+                    continue;
+                }
+            };
+            let pulled = consumer
+                .stream()
+                .max_messages_per_batch(self.subscription.max_in_flight.clamp(1, BATCH))
+                .expires(PULL)
+                .heartbeat(HEARTBEAT)
+                .messages()
+                .await;
+            match pulled {
+                Ok(messages) => return Ok(messages),
+                Err(error) => tracing::debug!(error = chain(&error), "cannot pull yet"),
+            }
+        }
+    }
+
+    async fn message(&self, message: NatsMessage) -> Option<Message> {
+        let (seq, delivery, stored_at) = match message.info() {
+            Ok(info) => {
+                let at = Timestamp::from_nanosecond(info.published.unix_timestamp_nanos());
+                let delivery = u64::try_from(info.delivered).unwrap_or(1);
+                (info.stream_sequence, delivery, at.unwrap_or_default())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a message of the event bus has no place in the stream and is passed over");
+                return None;
+            }
+        };
+        if !self.wants(&message.subject) {
+            // Overlapping patterns are one wide filter on the server.
+            if let Err(error) = message.ack().await {
+                tracing::debug!(%error, "a message for others comes again");
+            }
+            return None;
+        }
+        {
+            let mut progress = lock(&self.progress);
+            progress.next = progress.next.max(seq + 1);
+            progress.open.insert(seq);
+        }
+        let raw = message.payload.clone();
+        Some(Message {
+            event: envelope::decode(&raw),
+            raw,
+            seq,
+            stored_at,
+            delivery,
+            settle: Arc::new(Delivered {
+                link: self.link.clone(),
+                message,
+                seq,
+                progress: self.progress.clone(),
+            }),
+        })
+    }
+
+    fn wants(&self, subject: &str) -> bool {
+        let mut parts = subject.split('.').skip(1);
+        let (source, event) = (
+            parts.next().unwrap_or_default(),
+            parts.next().unwrap_or_default(),
+        );
+        let covers = |pattern: &str, name: &str| pattern == "*" || pattern == name;
+        let mut subjects = self.subscription.subjects.iter();
+        subjects.any(|pattern| covers(&pattern.source, source) && covers(&pattern.event, event))
+    }
+}
+
+impl Drop for JetStreamSubscriber {
+    /// What was fetched ahead goes back at once instead of after the time to acknowledge.
+    fn drop(&mut self) {
+        let Some(mut messages) = self.messages.take() else {
+            return;
+        };
+        self.link
+            .tasks
+            .spawn_job("messages going back", async move {
+                while let Some(Some(Ok(message))) = messages.next().now_or_never() {
+                    if let Err(error) = message.ack_with(AckKind::Nak(None)).await {
+                        tracing::debug!(%error, "a message fetched ahead comes again later");
+                    }
+                }
+            });
+    }
+}
+
+impl Receive for JetStreamSubscriber {
+    fn next(&mut self) -> BoxFuture<'_, Result<Message, SubscribeError>> {
+        self.receive().boxed()
+    }
+}
+
+fn config(subscription: &Subscription) -> pull::Config {
+    let mut filters = filters(&subscription.subjects);
+    // One filter goes where servers before 2.10 know it.
+    let single = if filters.len() == 1 {
+        filters.pop()
+    } else {
+        None
+    };
+    pull::Config {
+        durable_name: Some(subscription.durable.clone()),
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: subscription.ack_wait,
+        max_ack_pending: i64::try_from(subscription.max_in_flight.max(1)).unwrap_or(i64::MAX),
+        filter_subject: single.unwrap_or_default(),
+        filter_subjects: filters,
+        ..pull::Config::default()
+    }
+}
+
+fn differs(there: &async_nats::jetstream::consumer::Config, wanted: &pull::Config) -> bool {
+    let sorted = |one: &str, many: &[String]| -> BTreeSet<String> {
+        many.iter()
+            .cloned()
+            .chain([one.to_owned()])
+            .filter(|filter| !filter.is_empty())
+            .collect()
+    };
+    sorted(&there.filter_subject, &there.filter_subjects)
+        != sorted(&wanted.filter_subject, &wanted.filter_subjects)
+        || there.ack_wait != wanted.ack_wait
+        || there.max_ack_pending != wanted.max_ack_pending
+}
+
+/// The server refuses filters that overlap: covered ones go, and where two only cross all of the stream is taken.
+fn filters(subjects: &[SubjectPattern]) -> Vec<String> {
+    let covers = |a: &str, b: &str| a == "*" || a == b;
+    let wide = |a: &SubjectPattern, b: &SubjectPattern| {
+        covers(&a.source, &b.source) && covers(&a.event, &b.event)
+    };
+    let all: BTreeSet<&SubjectPattern> = subjects.iter().collect();
+    let kept: Vec<_> = all
+        .iter()
+        .filter(|pattern| {
+            !all.iter()
+                .any(|other| other != *pattern && wide(other, pattern))
+        })
+        .collect();
+    let meet = |a: &str, b: &str| covers(a, b) || covers(b, a);
+    let crossing = kept.iter().enumerate().any(|(at, a)| {
+        kept.iter()
+            .skip(at + 1)
+            .any(|b| meet(&a.source, &b.source) && meet(&a.event, &b.event))
+    });
+    if crossing {
+        return vec![SUBJECTS.to_owned()];
+    }
+    kept.iter()
+        .map(|pattern| format!("{STREAM}.{}.{}", pattern.source, pattern.event))
+        .collect()
+}
+
+fn is_absent(kind: &ConsumerErrorKind) -> bool {
+    match kind {
+        ConsumerErrorKind::JetStream(reason) => {
+            let code = reason.error_code();
+            code == ErrorCode::CONSUMER_NOT_FOUND || code == ErrorCode::CONSUMER_DOES_NOT_EXIST
+        }
+        _ => false,
+    }
+}
+
+struct Delivered {
+    link: Arc<Link>,
+    message: NatsMessage,
+    seq: u64,
+    progress: Arc<Mutex<Progress>>,
+}
+
+impl Delivered {
+    async fn answer(&self, kind: AckKind) -> Result<(), AckError> {
+        self.link.ready().map_err(|reason| AckError { reason })?;
+        let sent = self.message.ack_with(kind).await;
+        sent.map_err(|error| AckError {
+            reason: error.to_string(),
+        })
+    }
+
+    fn done(&self) {
+        lock(&self.progress).open.remove(&self.seq);
+    }
+}
+
+#[async_trait]
+impl Settle for Delivered {
+    /// On its way: a lost acknowledgement only means another delivery, and waiting for the server's word
+    /// would cost a round trip for each message.
+    async fn ack(&self) -> Result<(), AckError> {
+        self.answer(AckKind::Ack).await?;
+        self.done();
+        Ok(())
+    }
+
+    async fn ack_confirmed(&self) -> Result<(), AckError> {
+        self.link.ready().map_err(|reason| AckError { reason })?;
+        let confirmed = tokio::time::timeout(CONFIRM_WAIT, self.message.double_ack()).await;
+        let reason = match confirmed {
+            Ok(Ok(())) => {
+                self.done();
+                return Ok(());
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the server has not answered for 2 s".to_owned(),
+        };
+        Err(AckError { reason })
+    }
+
+    async fn retry_after(&self, wait: Duration) -> Result<(), AckError> {
+        self.answer(AckKind::Nak(Some(wait))).await
+    }
+
+    async fn in_progress(&self) -> Result<(), AckError> {
+        self.answer(AckKind::Progress).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_never_overlap() {
+        let pattern = |text: &str| {
+            let (source, event) = text.split_once('.').unwrap();
+            SubjectPattern {
+                source: source.to_owned(),
+                event: event.to_owned(),
+            }
+        };
+        for (subjects, expected) in [
+            (
+                &["a.b", "a.c", "a.b"][..],
+                &["default.a.b", "default.a.c"][..],
+            ),
+            (&["a.*", "a.b", "c.d"], &["default.a.*", "default.c.d"]),
+            (&["*.*", "a.b"], &["default.*.*"]),
+            (&["a.*", "*.b"], &["default.*.*"]),
+        ] {
+            let subjects: Vec<_> = subjects.iter().map(|text| pattern(text)).collect();
+            assert_eq!(filters(&subjects), expected);
+        }
+    }
+}

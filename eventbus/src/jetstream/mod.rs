@@ -1,0 +1,250 @@
+//! The bus on NATS JetStream: stream `default`, subjects `default.<source>.<event>`, one durable pull consumer per subscription.
+//!
+//! ```text
+//! publish ─▶ subject, Nats-Msg-Id ─▶ its own acknowledgement, at most 2 s
+//! next ◀─ pull in batches with heartbeats ◀─ consumer, made anew where somebody deleted it
+//! link: connects in the background, for ever; makes the stream where it is absent and never changes it
+//! ```
+//!
+//! It opens without a server: publishing then says `Unavailable` at once, until the server is there.
+
+mod consumer;
+mod credentials;
+mod link;
+mod state;
+mod stream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::header::{HeaderMap, HeaderValue, NATS_MESSAGE_ID};
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::PublishErrorKind;
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures::TryStreamExt as _;
+use tiphys_core::tasks::chain;
+use tiphys_core::{Event, Secrets, Tasks, envelope};
+use tokio::sync::watch;
+
+use self::consumer::JetStreamSubscriber;
+use self::link::Link;
+use self::state::JetStreamState;
+use self::stream::STREAM;
+use crate::bus::{
+    Backend, Bus, Durability, Health, OpenError, PublishError, Receive, State, StateError, Stored,
+    SubscribeError, Subscription,
+};
+use crate::names;
+use crate::resource::{BusConfig, JetStreamConfig};
+
+/// No publish waits longer.
+const PUBLISH_WAIT: Duration = Duration::from_secs(2);
+/// Room for headers and protocol beside the payload.
+const OVERHEAD: usize = 512;
+
+impl Bus {
+    /// Begins to connect, and returns at once: [`Bus::health`] tells when the servers are there.
+    ///
+    /// The connection lasts until [`Bus::close`] or until `tasks` stop.
+    ///
+    /// # Errors
+    /// When the url can never work.
+    pub fn jetstream(
+        config: JetStreamConfig,
+        secrets: Arc<dyn Secrets>,
+        tasks: &Tasks,
+    ) -> Result<Self, OpenError> {
+        let servers = link::addresses(&config.url).map_err(|reason| OpenError::Fatal { reason })?;
+        let tasks = tasks.child();
+        let link = Arc::new(Link::new(config, servers, secrets, tasks.clone()));
+        tasks.spawn("event bus", link.clone().run());
+        Ok(Self {
+            backend: Arc::new(JetStreamBus { link }),
+        })
+    }
+
+    /// Opens whichever bus the configuration names.
+    ///
+    /// # Errors
+    /// As [`Bus::embedded`] and [`Bus::jetstream`].
+    pub fn open(
+        config: BusConfig,
+        secrets: Arc<dyn Secrets>,
+        tasks: &Tasks,
+    ) -> Result<Self, OpenError> {
+        match config {
+            BusConfig::Embedded(config) => Self::embedded(config),
+            BusConfig::JetStream(config) => Self::jetstream(config, secrets, tasks),
+        }
+    }
+}
+
+struct JetStreamBus {
+    link: Arc<Link>,
+}
+
+impl Drop for JetStreamBus {
+    fn drop(&mut self) {
+        self.link.tasks.stop_token().cancel();
+    }
+}
+
+#[async_trait]
+impl Backend for JetStreamBus {
+    async fn publish(&self, event: &Event) -> Result<Stored, PublishError> {
+        names::check_event(event)?;
+        let unavailable = |reason: String| PublishError::Unavailable { reason };
+        let context = self.link.ready().map_err(unavailable)?;
+        let body = envelope::encode(event);
+        let most = context.client().max_payload();
+        if most > 0 && body.len() + OVERHEAD > most {
+            return Err(PublishError::Refused {
+                reason: format!(
+                    "it has {} bytes and the server takes {most}: raise max_payload there",
+                    body.len()
+                ),
+            });
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(NATS_MESSAGE_ID, message_id(event.dedup_key()));
+        let subject = format!("{STREAM}.{}.{}", event.source, event.subject);
+        let stored = async {
+            context
+                .publish_with_headers(subject, headers, body.into())
+                .await?
+                .await
+        };
+        match tokio::time::timeout(PUBLISH_WAIT, stored).await {
+            Ok(Ok(ack)) => Ok(Stored {
+                seq: ack.sequence,
+                duplicate: ack.duplicate,
+            }),
+            Ok(Err(error)) => Err(self.publish_error(&error)),
+            Err(_) => Err(unavailable(
+                "the server has not answered for 2 s".to_owned(),
+            )),
+        }
+    }
+
+    fn durability(&self) -> Durability {
+        self.link.durability()
+    }
+
+    fn kind(&self) -> &'static str {
+        "jetstream"
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.link.health.subscribe()
+    }
+
+    /// The server removes what it removes by itself and tells nobody.
+    fn discarded(&self) -> u64 {
+        0
+    }
+
+    async fn subscribe(
+        &self,
+        subscription: Subscription,
+    ) -> Result<Box<dyn Receive>, SubscribeError> {
+        names::check_subscription(&subscription)?;
+        let subscriber = JetStreamSubscriber::open(self.link.clone(), subscription).await?;
+        Ok(Box::new(subscriber))
+    }
+
+    async fn durables(&self, prefix: &str) -> Result<Vec<String>, SubscribeError> {
+        let away = |error: &(dyn std::error::Error + 'static)| SubscribeError::Unavailable {
+            reason: chain(error),
+        };
+        let context = self
+            .link
+            .ready()
+            .map_err(|reason| SubscribeError::Unavailable { reason })?;
+        let stream = context
+            .get_stream(STREAM)
+            .await
+            .map_err(|error| away(&error))?;
+        let names = stream.consumer_names().try_collect::<Vec<String>>().await;
+        let mut names = names.map_err(|error| away(&error))?;
+        names.retain(|name| name.starts_with(prefix));
+        names.sort();
+        Ok(names)
+    }
+
+    async fn forget(&self, durable: &str) -> Result<(), SubscribeError> {
+        use async_nats::jetstream::stream::ConsumerErrorKind;
+        let context = self
+            .link
+            .ready()
+            .map_err(|reason| SubscribeError::Unavailable { reason })?;
+        match context.delete_consumer_from_stream(durable, STREAM).await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.kind() {
+                ConsumerErrorKind::JetStream(reason) if reason.code() == 404 => Ok(()),
+                _ => Err(SubscribeError::Unavailable {
+                    reason: chain(&error),
+                }),
+            },
+        }
+    }
+
+    async fn state(&self, bucket: &str) -> Result<Arc<dyn State>, StateError> {
+        Ok(Arc::new(
+            JetStreamState::open(self.link.clone(), bucket).await?,
+        ))
+    }
+
+    async fn close(&self) {
+        if let Err(error) = self.link.tasks.stop(PUBLISH_WAIT).await {
+            tracing::warn!(%error, "the event bus did not close in time");
+        }
+        let context = self.link.context.borrow().clone();
+        if let Some(context) = context {
+            // What was handed over goes out first, acknowledgements above all.
+            let flushed = tokio::time::timeout(PUBLISH_WAIT, context.client().flush()).await;
+            if !matches!(flushed, Ok(Ok(()))) {
+                tracing::debug!("closed the event bus without its server");
+            }
+        }
+        self.link.context.send_replace(None);
+    }
+}
+
+impl JetStreamBus {
+    fn publish_error(&self, error: &async_nats::jetstream::context::PublishError) -> PublishError {
+        use std::error::Error as _;
+        let reason = chain(error);
+        let refused = error
+            .source()
+            .and_then(|source| source.downcast_ref::<async_nats::jetstream::Error>())
+            .map(async_nats::jetstream::Error::error_code);
+        match (error.kind(), refused) {
+            (
+                _,
+                Some(
+                    ErrorCode::STREAM_STORE_FAILED
+                    | ErrorCode::STORAGE_RESOURCES_EXCEEDED
+                    | ErrorCode::INSUFFICIENT_RESOURCES,
+                ),
+            ) => PublishError::Full { reason },
+            (PublishErrorKind::MaxPayloadExceeded, _)
+            | (_, Some(ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM)) => {
+                PublishError::Refused { reason }
+            }
+            (PublishErrorKind::StreamNotFound, _) => {
+                // Somebody deleted it, or JetStream is not up yet.
+                self.link.look.notify_one();
+                PublishError::Unavailable { reason }
+            }
+            _ => PublishError::Unavailable { reason },
+        }
+    }
+}
+
+/// A header cannot hold line breaks, and senders choose ids.
+fn message_id(key: &str) -> HeaderValue {
+    key.parse()
+        .unwrap_or_else(|_| HeaderValue::from(STANDARD.encode(key)))
+}
