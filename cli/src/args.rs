@@ -73,9 +73,12 @@ pub(crate) struct Run {
     /// Where events, objects and logs are kept.
     #[arg(long, default_value = ".tiphys", value_name = "DIR", env = "TIPHYS_DATA_DIR")]
     pub data_dir: PathBuf,
-    /// Listens on HOST for an EventSource that says PORT; several may be given. 30001:80, or 0.0.0.0:30001:80.
+    /// Listens on HOST for an EventSource that says PORT, as 30001:80; several may be given.
     #[arg(long, value_name = "HOST:PORT")]
     pub publish: Vec<String>,
+    /// The address that EventSources listen on; 0.0.0.0 lets other machines in.
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub bind: String,
     /// The namespace of objects that name none.
     #[arg(short, long, default_value = "default", value_name = "NAMESPACE")]
     pub namespace: String,
@@ -181,21 +184,21 @@ pub(crate) enum Dialect {
 
 #[derive(Debug, Args)]
 pub(crate) struct Object {
-    /// The object's name, read from the API server.
-    #[arg(long, value_name = "NAME", conflicts_with = "file")]
-    pub name: Option<String>,
-    /// The object's namespace.
-    #[arg(short, long, value_name = "NAMESPACE")]
-    pub namespace: Option<String>,
-    /// Files with the object and what it refers to, instead of the API server.
-    #[arg(long, value_name = "FILE", num_args = 1..)]
+    /// Files with the object, its EventBus and the Secrets that it refers to.
+    #[arg(long, required = true, value_name = "FILE", num_args = 1..)]
     pub file: Vec<PathBuf>,
+    /// The namespace of objects that name none.
+    #[arg(short, long, default_value = "default", value_name = "NAMESPACE")]
+    pub namespace: String,
     /// Where an embedded bus keeps its events.
     #[arg(long, default_value = ".tiphys", value_name = "DIR", env = "TIPHYS_DATA_DIR")]
     pub data_dir: PathBuf,
     /// Listens on HOST for an EventSource that says PORT; several may be given.
     #[arg(long, value_name = "HOST:PORT")]
     pub publish: Vec<String>,
+    /// The address that an EventSource listens on.
+    #[arg(long, default_value = "0.0.0.0", value_name = "ADDRESS")]
+    pub bind: String,
     /// Where metrics and health are served; `off` for nowhere.
     #[arg(long, default_value = "0.0.0.0:7777", value_name = "ADDRESS")]
     pub admin: String,

@@ -1,2 +1,83 @@
-//! The one binary.
-fn main() {}
+//! `tiphys`: reads the command line and the environment, prints, and exits. All work is done by the other crates.
+
+mod args;
+mod commands;
+mod connect;
+mod files;
+mod logging;
+mod output;
+mod session;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::args::{Cli, Command};
+
+fn main() -> ExitCode {
+    // One TLS provider for the whole process, before anything connects.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        output::note("error: another TLS provider is installed");
+        return ExitCode::FAILURE;
+    }
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) if closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::note(&format!("error: {}", chain(&error)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let level = match (&cli.log, &cli.command) {
+        (Some(level), _) => level.as_str(),
+        (None, Command::Run(_) | Command::EventSource(_) | Command::Sensor(_)) => "info",
+        (None, _) => "warn",
+    };
+    let set_log_level = logging::start(level, cli.log_format)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Demo(args) => commands::demo::run(&args).await,
+            Command::Run(args) => commands::run::run(args, set_log_level).await,
+            Command::Lint(args) => commands::lint::run(&args),
+            Command::Render(args) => commands::render::run(&args),
+            Command::Eval(args) => commands::eval::run(&args),
+            Command::EventSource(args) => commands::object::run(args, tiphys_controller::Kind::EventSource, set_log_level).await,
+            Command::Sensor(args) => commands::object::run(args, tiphys_controller::Kind::Sensor, set_log_level).await,
+            Command::Get(args) => commands::get::run(&args).await.map(|()| ExitCode::SUCCESS),
+            Command::List(args) => commands::list::run(&args).await.map(|()| ExitCode::SUCCESS),
+            Command::Logs(args) => commands::logs::run(&args).await.map(|()| ExitCode::SUCCESS),
+            Command::Version => output::line(&format!("tiphys {}", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+            Command::Completion { shell } => {
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Cli::command(), "tiphys", &mut script);
+                output::print(&String::from_utf8_lossy(&script))?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Cowsay { words } => {
+                output::print(&tiphys_workflow::cowsay::whale(&words.join(" ")))?;
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    });
+    // A blocking read that nobody waits for any more must not hold the process.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    done
+}
+
+/// The error and its causes in one line.
+fn chain(error: &anyhow::Error) -> String {
+    tiphys_core::tasks::chain(error.as_ref())
+}
+
+/// Whether the reader of our output has gone away, as `head` does.
+fn closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

@@ -59,6 +59,21 @@ pub enum ApplyError {
     },
 }
 
+/// What is brought in earlier than what: nothing may arrive before that which it needs.
+#[must_use]
+pub fn rank(document: &Document) -> u8 {
+    match document.kind() {
+        "Namespace" | "CustomResourceDefinition" => 0,
+        "EventBus" => 2,
+        "WorkflowTemplate" | "ClusterWorkflowTemplate" => 3,
+        // Sensors before the sources whose events they must not miss.
+        "Sensor" => 4,
+        "EventSource" => 5,
+        "Workflow" | "CronWorkflow" => 6,
+        _ => 1,
+    }
+}
+
 /// Brings objects into one API.
 pub struct Applier {
     client: Client,
@@ -106,7 +121,7 @@ impl Applier {
             source: Box::new(source),
         };
         let api = self.api(&resource, &capabilities, document.namespace());
-        let wanted = marked(&document.object);
+        let wanted = if document.name().is_empty() { document.object.clone() } else { marked(&document.object) };
         let object: DynamicObject = serde_json::from_value(wanted.clone()).map_err(|source| error(kube::Error::SerdeError(source)))?;
         let named = |object: &DynamicObject, outcome| Applied {
             kind: document.kind().to_owned(),

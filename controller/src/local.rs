@@ -8,7 +8,7 @@ use kube::Client;
 use tiphys_cluster::{Cluster, kinds};
 use tiphys_core::Tasks;
 use tiphys_core::metrics::Metrics;
-use tiphys_core::tasks::RunError;
+use tiphys_core::tasks::{RunError, TaskFailed};
 use tiphys_eventsource::PortMap;
 use tiphys_workflow::logs::Logs;
 use tiphys_workflow::{Engine, EngineError, EngineOptions};
@@ -53,50 +53,48 @@ pub enum LocalError {
     Engine(#[from] EngineError),
 }
 
-/// A running local shape.
-pub struct Local {
+/// The local shape with its API open and nothing running yet, so that objects can be brought in first.
+pub struct Opened {
     client: Client,
     cluster: Cluster,
-    host: Host,
-    logs: Logs,
-    engine: Tasks,
+    engine: Engine,
     api: Tasks,
+    host: HostOptions,
+    tasks: Tasks,
 }
 
-impl Local {
-    /// Starts everything over what the data folder holds.
+impl Opened {
+    /// Opens what the data folder holds and serves the built-in API.
     ///
     /// # Errors
     /// [`LocalError`], each with what to do.
-    pub async fn start(options: LocalOptions, metrics: Metrics, tasks: &Tasks) -> Result<Self, LocalError> {
+    pub fn open(options: LocalOptions, metrics: Metrics, tasks: &Tasks) -> Result<Self, LocalError> {
         let folder = options.data_dir.display().to_string();
         std::fs::create_dir_all(&options.data_dir).map_err(|source| LocalError::Folder { folder, source })?;
         let cluster = Cluster::open(&options.data_dir.join("cluster"), &[kinds::CORE, kinds::ARGO].concat())?;
         let client = cluster.client(&options.namespace);
-        let engine = Engine::open(client.clone(), &EngineOptions {
-            folder: options.data_dir.join("workflows"),
-            parallel: options.parallel,
-            program: options.program,
-        })?;
-        let logs = engine.logs();
-        let (api_tasks, engine_tasks) = (tasks.child(), tasks.child());
-        if let Some(listener) = options.api {
-            let (cluster, stop) = (cluster.clone(), api_tasks.stop_token());
-            api_tasks.spawn("built-in API", async move { cluster.serve(listener, stop).await });
-        }
-        engine.spawn(&engine_tasks);
-        let host = Host::spawn(
-            HostOptions {
-                objects: client.clone(),
-                target: client.clone(),
-                buses: Buses::Local { data_dir: options.data_dir },
-                ports: options.ports,
-                secrets: None,
-                metrics,
+        let engine = Engine::open(
+            client.clone(),
+            &EngineOptions {
+                folder: options.data_dir.join("workflows"),
+                parallel: options.parallel,
+                program: options.program,
             },
-            tasks,
-        );
-        Ok(Self { client, cluster, host, logs, engine: engine_tasks, api: api_tasks })
+        )?;
+        let api = tasks.child();
+        if let Some(listener) = options.api {
+            let (cluster, stop) = (cluster.clone(), api.stop_token());
+            api.spawn("built-in API", async move { cluster.serve(listener, stop).await });
+        }
+        let host = HostOptions {
+            objects: client.clone(),
+            target: client.clone(),
+            buses: Buses::Local { data_dir: options.data_dir },
+            ports: options.ports,
+            secrets: None,
+            metrics,
+        };
+        Ok(Self { client, cluster, engine, api, host, tasks: tasks.clone() })
     }
 
     /// The built-in API.
@@ -105,6 +103,27 @@ impl Local {
         self.client.clone()
     }
 
+    /// Starts the engine and hosts what the API holds.
+    #[must_use]
+    pub fn launch(self) -> Local {
+        let logs = self.engine.logs();
+        let engine = self.tasks.child();
+        self.engine.spawn(&engine);
+        let host = Host::spawn(self.host, &self.tasks);
+        Local { cluster: self.cluster, host, logs, engine, api: self.api }
+    }
+}
+
+/// A running local shape.
+pub struct Local {
+    cluster: Cluster,
+    host: Host,
+    logs: Logs,
+    engine: Tasks,
+    api: Tasks,
+}
+
+impl Local {
     /// What is hosted.
     #[must_use]
     pub const fn host(&self) -> &Host {
@@ -118,7 +137,7 @@ impl Local {
     }
 
     /// Waits for the first part that ended unasked.
-    pub async fn failed(&self) -> tiphys_core::tasks::TaskFailed {
+    pub async fn failed(&self) -> TaskFailed {
         tokio::select! {
             failed = self.host.failed() => failed,
             failed = self.engine.failed() => failed,

@@ -4,4 +4,12 @@
 //! They assert on what arrived, never on logs, and never skip: a missing server
 //! is a failure that says how to install it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it must be"
+)]
+
+mod crash;
 mod servers;
+mod support;
+mod tutorial;

@@ -1,0 +1,11 @@
+//! One file for each command.
+
+pub(crate) mod demo;
+pub(crate) mod eval;
+pub(crate) mod get;
+pub(crate) mod lint;
+pub(crate) mod list;
+pub(crate) mod logs;
+pub(crate) mod object;
+pub(crate) mod render;
+pub(crate) mod run;

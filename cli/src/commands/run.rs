@@ -1,0 +1,197 @@
+//! `tiphys run`: the local shape over files, kept in step with them until Ctrl-C.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use notify::Watcher as _;
+use tiphys_controller::local::{Local, LocalOptions, Opened};
+use tiphys_controller::{ObjectState, Snapshot, admin};
+use tiphys_core::metrics::Metrics;
+use tiphys_core::{Severity, Tasks};
+use tiphys_eventsource::PortMap;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use crate::args::Run;
+use crate::commands::lint;
+use crate::connect::{self, Address};
+use crate::files::{self, Loaded};
+use crate::logging::Reload;
+use crate::session::Session;
+use crate::{output, signals};
+
+/// Editors write a file in several steps; they are taken together.
+const SETTLED: Duration = Duration::from_millis(150);
+
+/// Runs until a signal.
+pub(crate) async fn run(args: Run, set_log_level: Reload) -> anyhow::Result<ExitCode> {
+    let ports = ports(&args.publish, &args.bind)?;
+    let loaded = files::load(&args.paths)?;
+    let objects = report(&loaded, &args.namespace);
+    anyhow::ensure!(objects > 0, "none of the objects can run; `tiphys lint` shows every problem");
+    let api = TcpListener::bind(&args.api).await.with_context(|| format!("cannot serve the API on {}; choose another with --api", args.api))?;
+    let address = api.local_addr()?;
+    let tasks = Tasks::new();
+    let metrics = Metrics::try_new(env!("CARGO_PKG_VERSION"))?;
+    let options = LocalOptions {
+        data_dir: args.data_dir.clone(),
+        namespace: args.namespace.clone(),
+        ports,
+        api: Some(api),
+        parallel: parallel(),
+        program: std::env::current_exe().ok(),
+    };
+    let opened = Opened::open(options, metrics.clone(), &tasks)?;
+    let mut session = Session::connect(opened.client(), &args.namespace).await?;
+    session.bring(&good(&loaded), None, true).await.log();
+    let local = opened.launch();
+    let record = Address { url: format!("http://{address}"), namespace: args.namespace.clone(), pid: std::process::id() };
+    connect::record(&args.data_dir, &record)?;
+    serve_admin(&args.admin, &metrics, &local, set_log_level, &tasks).await?;
+    let ended = follow(&args, &local, &mut session).await;
+    connect::forget(&args.data_dir);
+    let stopped = tokio::select! {
+        stopped = local.stop(Duration::from_secs(args.grace)) => stopped,
+        () = signals::stop_now() => anyhow::bail!("stopped before everything in hand was finished"),
+    };
+    ended?;
+    stopped?;
+    tasks.stop(Duration::from_secs(1)).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Steps mostly wait for programs, so more of them than cores.
+fn parallel() -> usize {
+    std::thread::available_parallelism().map_or(4, usize::from) * 4
+}
+
+/// Prints what is wrong with the files; says how many objects can run.
+pub(crate) fn report(loaded: &[Loaded], namespace: &str) -> usize {
+    let (findings, _) = lint::examine(loaded, namespace);
+    for finding in &findings {
+        match finding.problem.severity {
+            Severity::Error => tracing::error!("{}", lint::text(finding)),
+            Severity::Warning => tracing::warn!("{}", lint::text(finding)),
+        }
+    }
+    good(loaded).len()
+}
+
+/// The objects that have no error of their own. A bad one is left out and harms nobody.
+pub(crate) fn good(loaded: &[Loaded]) -> Vec<&tiphys_core::manifest::Document> {
+    let documents = loaded.iter().filter_map(|file| file.documents.as_ref().ok()).flatten();
+    documents
+        .filter(|document| {
+            let mut problems = tiphys_core::Problems::default();
+            let known = tiphys_controller::check::check(document, &mut problems).is_some();
+            known && !problems.has_errors()
+        })
+        .collect()
+}
+
+/// Reads `HOST:PORT` and `ADDRESS:HOST:PORT`.
+pub(crate) fn ports(publish: &[String], bind: &str) -> anyhow::Result<PortMap> {
+    let mut map = PortMap::default();
+    let address: std::net::IpAddr = bind.parse().map_err(|_| anyhow::anyhow!("--bind {bind:?} is not an address; write it as 127.0.0.1 or 0.0.0.0"))?;
+    map = map.bind(address);
+    for text in publish {
+        let wrong = || anyhow::anyhow!("--publish {text:?} must be HOST:PORT, as 30001:80");
+        let (host, spec) = text.split_once(':').ok_or_else(wrong)?;
+        map = map.publish(host.parse().map_err(|_| wrong())?, spec.parse().map_err(|_| wrong())?);
+    }
+    Ok(map)
+}
+
+/// Serves metrics and health where the user asked for it.
+pub(crate) async fn serve_admin(
+    address: &str,
+    metrics: &Metrics,
+    local: &Local,
+    set_log_level: Reload,
+    tasks: &Tasks,
+) -> anyhow::Result<()> {
+    if address == "off" {
+        return Ok(());
+    }
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot serve metrics on {address}; choose another address with --admin, or --admin off"))?;
+    tracing::info!(address = %listener.local_addr()?, "metrics and health");
+    admin::spawn(listener, metrics.clone(), local.host().state(), Arc::from(set_log_level), tasks);
+    Ok(())
+}
+
+/// Keeps the objects in step with the files until a signal or a failure.
+async fn follow(args: &Run, local: &Local, session: &mut Session) -> anyhow::Result<()> {
+    let (changed, mut changes) = mpsc::unbounded_channel();
+    let watcher = if args.no_reload { None } else { Some(watch(&args.paths, changed)?) };
+    let mut state = local.host().state();
+    let mut announced = false;
+    loop {
+        tokio::select! {
+            () = signals::stop() => return Ok(()),
+            failed = local.failed() => return Err(failed.into()),
+            Ok(()) = state.changed(), if !announced => {
+                announced = announce(&state.borrow_and_update());
+            }
+            Some(()) = changes.recv(), if watcher.is_some() => {
+                settle(&mut changes).await;
+                reload(args, local, session).await;
+            }
+        }
+    }
+}
+
+/// Says once that everything is up.
+fn announce(snapshot: &Snapshot) -> bool {
+    let ready = snapshot.synced && snapshot.objects.values().all(|ObjectState { ready, .. }| *ready);
+    if ready {
+        output::note("ready; Ctrl-C stops");
+    }
+    ready
+}
+
+async fn settle(changes: &mut mpsc::UnboundedReceiver<()>) {
+    while tokio::time::timeout(SETTLED, changes.recv()).await.is_ok_and(|change| change.is_some()) {}
+}
+
+async fn reload(args: &Run, local: &Local, session: &mut Session) {
+    let loaded = match files::load(&args.paths) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            tracing::error!("{}; going on with what was read before", tiphys_core::tasks::chain(&error));
+            return;
+        }
+    };
+    report(&loaded, &args.namespace);
+    // A file that is broken for a moment must not take its objects away.
+    let whole = loaded.iter().all(|file| file.documents.is_ok()) && good(&loaded).len() == count(&loaded);
+    session.bring(&good(&loaded), Some(local.host()), whole).await.log();
+}
+
+fn count(loaded: &[Loaded]) -> usize {
+    loaded.iter().filter_map(|file| file.documents.as_ref().ok()).map(Vec::len).sum()
+}
+
+/// Watches the folders of all paths: editors replace files rather than write them.
+fn watch(paths: &[PathBuf], changed: mpsc::UnboundedSender<()>) -> anyhow::Result<notify::RecommendedWatcher> {
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let relevant = event.is_ok_and(|event| {
+            !event.kind.is_access() && event.paths.iter().any(|path| path.is_dir() || files::is_manifest(path))
+        });
+        // The receiver ends with the run.
+        if relevant && changed.send(()).is_err() {
+            tracing::debug!("nobody waits for changed files");
+        }
+    })
+    .context("cannot watch for changed files; --no-reload does without")?;
+    for path in paths {
+        let folder = if path.is_dir() { path.as_path() } else { path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")) };
+        let mode = if path.is_dir() { notify::RecursiveMode::Recursive } else { notify::RecursiveMode::NonRecursive };
+        watcher.watch(folder, mode).with_context(|| format!("cannot watch {}; --no-reload does without", folder.display()))?;
+    }
+    Ok(watcher)
+}
