@@ -6,15 +6,15 @@ use std::path::Path;
 use tiphys_lang::{Value, json};
 
 /// One line of a case file.
-pub struct Case {
-    pub expr: String,
-    pub input: Option<Value>,
-    pub mode: String,
+pub(crate) struct Case {
+    pub(crate) expr: String,
+    pub(crate) input: Option<Value>,
+    pub(crate) mode: String,
 }
 
 /// Compares `run` with what the reference said, or with `ours` where a difference is on purpose.
 #[track_caller]
-pub fn check(dialect: &str, run: impl Fn(&Case) -> Result<Value, String>) {
+pub(crate) fn check(dialect: &str, run: impl Fn(&Case) -> Result<Value, String>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/cases/{dialect}.jsonl"));
     let text = std::fs::read_to_string(&path).unwrap();
     let (mut count, mut differing, mut report) = (0, 0, String::new());
