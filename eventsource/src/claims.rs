@@ -1,6 +1,6 @@
 //! Who serves what on a port: pure bookkeeping of wishes in the order of their objects. It opens nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::EventError;
@@ -31,8 +31,7 @@ pub(crate) struct Verdict {
 pub(crate) fn weigh<'a>(port: u16, claims: impl Iterator<Item = &'a Claim>) -> Verdict {
     let mut verdict = Verdict::default();
     let mut first: Option<&Claim> = None;
-    // By endpoint, then by method; `None` takes every method.
-    let mut taken: HashMap<&str, BTreeMap<Option<&str>, &Route>> = HashMap::new();
+    let mut taken: HashMap<&str, Vec<&Claim>> = HashMap::new();
     for claim in claims {
         let owner = *first.get_or_insert(claim);
         let (ours, theirs) = (claim.tls.as_ref(), owner.tls.as_ref());
@@ -50,24 +49,23 @@ pub(crate) fn weigh<'a>(port: u16, claims: impl Iterator<Item = &'a Claim>) -> V
             verdict.lost.push((claim.route.clone(), error));
             continue;
         }
-        let method = claim.at.method.as_ref().map(http::Method::as_str);
-        let methods = taken.entry(claim.at.pattern.as_str()).or_default();
-        let clash = methods
+        let neighbours = taken.entry(claim.at.pattern.as_str()).or_default();
+        let clash = neighbours
             .iter()
-            .find(|(theirs, _)| theirs.is_none() || method.is_none() || **theirs == method);
-        if let Some((_, other)) = clash {
-            let what = format!("{} {}", method.unwrap_or("any"), claim.at.pattern.as_str());
+            .find(|other| other.at.takes_the_same(&claim.at));
+        if let Some(other) = clash {
+            let method = claim.at.method.as_ref().map_or("any", http::Method::as_str);
             let error = EventError::Taken {
-                what,
+                what: format!("{method} {}", claim.at.pattern.as_str()),
                 port,
-                namespace: other.namespace.clone(),
-                name: other.source.clone(),
-                event: other.event.clone(),
+                namespace: other.route.namespace.clone(),
+                name: other.route.source.clone(),
+                event: other.route.event.clone(),
             };
             verdict.lost.push((claim.route.clone(), error));
             continue;
         }
-        methods.insert(method, &claim.route);
+        neighbours.push(claim);
         let method = claim.at.method.clone();
         verdict
             .table

@@ -174,7 +174,7 @@ mod tests {
                 "port: must be a port number from 1 to 65535, not \"70000\"",
             ),
             (
-                "{endpoint: /a, port: \"1\", serverCertSecret: {name: x, key: y}}",
+                "{endpoint: /a, port: \"1\", serverCertSecret: {name: x, key: k}}",
                 "must have both serverCertSecret and serverKeySecret for HTTPS, or neither for HTTP",
             ),
             (

@@ -1,13 +1,9 @@
 //! JSON text as Go's `encoding/json` writes it: one pass that checks, compacts and escapes. It builds no tree and never recurses.
 
-use http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING};
 use tiphys_lang::json::{JsonError, MAX_DEPTH};
 
 /// The deepest nesting of a body: one less than what a sensor reads, because the event wraps it once.
 pub(crate) const BODY_DEPTH: usize = MAX_DEPTH - 1;
-
-/// Stands for the value of every `Authorization` header in an event, so that no token reaches the bus.
-const MASK: &str = "*** Masked Auth Secret ***";
 
 /// Appends `text` without space between its tokens and with HTML characters escaped, if it is one JSON document.
 ///
@@ -275,60 +271,9 @@ fn write_run(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(rest.as_bytes());
 }
 
-fn push_code(code: u32, out: &mut Vec<u8>) {
+/// Appends one UTF-16 unit as an escape.
+pub(crate) fn push_code(code: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("\\u{code:04x}").as_bytes());
-}
-
-/// Appends request headers as Go sees them: canonical names, sorted, each with a list of values.
-///
-/// `Host` and `Transfer-Encoding` are not among Go's headers; the value of `Authorization` is masked.
-pub(crate) fn write_headers(headers: &HeaderMap, out: &mut Vec<u8>) {
-    let mut names: Vec<&HeaderName> = headers
-        .keys()
-        .filter(|name| **name != HOST && **name != TRANSFER_ENCODING)
-        .collect();
-    names.sort_unstable_by(|a, b| canonical(a).cmp(canonical(b)));
-    out.push(b'{');
-    for (index, name) in names.into_iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        out.push(b'"');
-        // `&` is a legal character of a header's name; the other special ones are not.
-        for byte in canonical(name) {
-            match byte {
-                b'&' => push_code(u32::from(byte), out),
-                byte => out.push(byte),
-            }
-        }
-        out.extend_from_slice(b"\":[");
-        if *name == AUTHORIZATION {
-            write_string(MASK.as_bytes(), out);
-        } else {
-            for (index, value) in headers.get_all(name).iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                write_string(value.as_bytes(), out);
-            }
-        }
-        out.push(b']');
-    }
-    out.push(b'}');
-}
-
-/// `x-github-event` as `X-Github-Event`.
-fn canonical(name: &HeaderName) -> impl Iterator<Item = u8> + '_ {
-    let mut start = true;
-    name.as_str().bytes().map(move |byte| {
-        let upper = start;
-        start = byte == b'-';
-        if upper {
-            byte.to_ascii_uppercase()
-        } else {
-            byte
-        }
-    })
 }
 
 #[cfg(test)]
@@ -422,30 +367,5 @@ mod tests {
             let error = compacted(&nested(depth)).unwrap_err();
             assert_eq!(error.what, "nested too deeply");
         }
-    }
-
-    #[test]
-    fn headers_look_as_go_prints_them() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [
-            ("x-github-event", &b"push"[..]),
-            ("accept", b"*/*"),
-            ("host", b"example"),
-            ("transfer-encoding", b"chunked"),
-            ("authorization", b"Bearer token"),
-            ("x-two", b"<1>"),
-            ("x-two", b"\xff\"2"),
-            ("x_under-score", b""),
-        ] {
-            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
-            headers.append(name, http::HeaderValue::from_bytes(value).unwrap());
-        }
-        let mut out = Vec::new();
-        write_headers(&headers, &mut out);
-        let expected = concat!(
-            r#"{"Accept":["*/*"],"Authorization":["*** Masked Auth Secret ***"],"X-Github-Event":["push"],"#,
-            r#""X-Two":["\u003c1\u003e","\ufffd\"2"],"X_under-Score":[""]}"#
-        );
-        assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 }

@@ -15,6 +15,7 @@ mod context;
 mod error;
 mod filter;
 mod form;
+mod headers;
 mod http;
 mod json;
 mod listeners;

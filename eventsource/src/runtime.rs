@@ -266,12 +266,15 @@ impl Inner {
                     record(states, &route, state.clone());
                 }
                 for (route, error) in verdict.lost {
-                    tracing::error!(
-                        eventsource = route.source,
-                        event = route.event,
-                        %error,
-                        "an event cannot be listened for"
-                    );
+                    let known = failed(states, &route);
+                    if !known {
+                        tracing::error!(
+                            eventsource = route.source,
+                            event = route.event,
+                            %error,
+                            "an event cannot be listened for"
+                        );
+                    }
                     record(states, &route, EventState::Failed { error });
                 }
             });
@@ -326,6 +329,15 @@ fn record(states: &mut States, route: &Route, state: EventState) {
         .entry(name)
         .or_default()
         .insert(route.event.clone(), state);
+}
+
+/// Whether an event is known not to be listened for.
+fn failed(states: &States, route: &Route) -> bool {
+    let name = (route.namespace.clone(), route.source.clone());
+    let event = states
+        .get(&name)
+        .and_then(|events| events.get(&route.event));
+    matches!(event, Some(EventState::Failed { .. }))
 }
 
 fn state(listener: &Listener) -> EventState {

@@ -124,6 +124,15 @@ pub struct HookAt {
     pub max_payload: u64,
 }
 
+impl HookAt {
+    /// Whether another hook of the same port asks for the same endpoint and method.
+    #[must_use]
+    pub fn takes_the_same(&self, other: &Self) -> bool {
+        let any = self.method.is_none() || other.method.is_none();
+        self.pattern == other.pattern && (any || self.method == other.method)
+    }
+}
+
 /// Turns a request into events.
 pub trait Hook: Send + Sync {
     /// Checks that a request is genuine and makes events of it.

@@ -10,7 +10,7 @@ use tiphys_core::Problems;
 use tiphys_core::spec::{ConditionedStatus, MetadataSpec, PodTemplateSpec};
 
 use crate::filter::Filter;
-use crate::source::{AnySource, Replicas, SourceSpec};
+use crate::source::{AnySource, HookAt, Replicas, Source, SourceSpec};
 use crate::sources::amqp::Amqp;
 use crate::sources::azure_events_hub::AzureEventsHub;
 use crate::sources::azure_queue_storage::AzureQueueStorage;
@@ -224,6 +224,12 @@ fn collect<'a, S: SourceSpec>(entries: &mut Vec<Entry<'a>>, events: &'a BTreeMap
 }
 
 impl EventSourceSpec {
+    /// The names of all events, of every kind.
+    #[must_use]
+    pub fn event_names(&self) -> Vec<String> {
+        self.entries().into_iter().map(|entry| entry.name.to_owned()).collect()
+    }
+
     /// Every event. A kind that is missing here does not compile.
     pub(crate) fn entries(&self) -> Vec<Entry<'_>> {
         let Self {
@@ -330,6 +336,7 @@ impl EventSourceSpec {
                 });
             });
         }
+        clashes(&entries, problems);
         let of = |wanted| {
             let mut kinds = entries.iter().map(|entry| entry.source);
             kinds
@@ -342,6 +349,35 @@ impl EventSourceSpec {
                  put them into two EventSources"
             ));
         }
+    }
+}
+
+/// Reports events of the object that ask for the same requests, or for one port with and without HTTPS.
+fn clashes(entries: &[Entry<'_>], problems: &mut Problems) {
+    let mut hooks: Vec<(&str, HookAt)> = Vec::new();
+    for entry in entries {
+        let Ok(Source::Hook { at, .. }) = entry.source.build() else {
+            continue;
+        };
+        let neighbours = hooks.iter().filter(|(_, other)| other.port == at.port);
+        let mut found = None;
+        for (name, other) in neighbours {
+            if other.tls != at.tls {
+                found = Some(format!(
+                    "must have the serverCertSecret and serverKeySecret of {name:?}, which has the same port"
+                ));
+            } else if other.takes_the_same(&at) {
+                found = Some(format!(
+                    "must have another endpoint, method or port than {name:?}, which takes its requests"
+                ));
+            }
+        }
+        if let Some(message) = found {
+            problems.at(entry.source.kind(), |problems| {
+                problems.at(entry.name, |problems| problems.error(message));
+            });
+        }
+        hooks.push((entry.name, at));
     }
 }
 

@@ -11,6 +11,11 @@ use tokio::time::timeout;
 /// Bodies up to this size do not take part in the shared limit: connections bound them well enough.
 const SMALL: u64 = 64 << 10;
 
+/// So much of a body that is refused is read all the same: closing earlier could take the answer away with it.
+const DISCARDED: u64 = 8 << 20;
+/// And for so long at most.
+const DISCARDING: Duration = Duration::from_secs(2);
+
 /// Why there is no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyError {
@@ -55,9 +60,9 @@ pub(crate) struct Read<'m> {
     _share: Option<SemaphorePermit<'m>>,
 }
 
-/// Reads all of a body that is no longer than `limit`.
+/// Reads all of a body that is no longer than `limit`, and throws a part of a longer one away.
 pub(crate) async fn read<B>(
-    body: B,
+    mut body: B,
     limit: u64,
     time: Duration,
     memory: &Memory,
@@ -65,17 +70,38 @@ pub(crate) async fn read<B>(
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let announced = body.size_hint();
-    if announced.lower() > limit {
+    let announced = body.size_hint().lower();
+    if announced > DISCARDED.max(limit) {
         return Err(BodyError::TooLong);
     }
-    // The future is polled once before a timer is made: most bodies come with their headers.
-    timeout(time, collect(body, limit, memory))
-        .await
-        .map_err(|_| BodyError::TooSlow)?
+    let read = if announced > limit {
+        Err(BodyError::TooLong)
+    } else {
+        // The future is polled once before a timer is made: most bodies come with their headers.
+        let read = timeout(time, collect(&mut body, limit, memory)).await;
+        read.unwrap_or(Err(BodyError::TooSlow))
+    };
+    if matches!(read, Err(BodyError::TooLong)) {
+        // Either end is as good as the other.
+        let _ended = timeout(DISCARDING, discard(&mut body)).await;
+    }
+    read
 }
 
-async fn collect<B>(mut body: B, limit: u64, memory: &Memory) -> Result<Read<'_>, BodyError>
+async fn discard<B>(body: &mut B)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut size = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        size += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if size > DISCARDED {
+            return;
+        }
+    }
+}
+
+async fn collect<'m, B>(body: &mut B, limit: u64, memory: &'m Memory) -> Result<Read<'m>, BodyError>
 where
     B: Body<Data = Bytes> + Unpin,
 {

@@ -21,9 +21,11 @@ const NOT_IN_HEADERS: &AsciiSet = &CONTROLS.add(b'%');
 pub(crate) fn success(event_id: Option<&str>) -> Reply {
     let mut reply = text("success");
     if let Some(id) = event_id {
-        let id = HeaderValue::from_str(id).or_else(|_| {
+        let id = if id.is_ascii() {
+            HeaderValue::from_str(id)
+        } else {
             HeaderValue::from_str(&utf8_percent_encode(id, NOT_IN_HEADERS).to_string())
-        });
+        };
         if let Ok(id) = id {
             reply.headers_mut().insert(EVENT_ID, id);
         }

@@ -109,7 +109,7 @@ impl SourceSpec for Bitbucket {
         }
         match &self.auth {
             None => problems.at("auth", |problems| {
-                problems.error("must be set, with basic or oauthToken")
+                problems.error("must be set, with basic or oauthToken");
             }),
             Some(auth) => problems.at("auth", |problems| {
                 if auth.basic.is_none() && auth.oauth_token.is_none() {

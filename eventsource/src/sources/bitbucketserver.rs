@@ -126,7 +126,7 @@ impl SourceSpec for BitbucketServer {
             && let Err(error) = duration::parse(&self.check_interval)
         {
             problems.at("checkInterval", |problems| {
-                problems.error(error.to_string())
+                problems.error(error.to_string());
             });
         }
         if self.skip_branch_refs_changed_on_open_pr && self.access_token.is_none() {

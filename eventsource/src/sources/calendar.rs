@@ -92,7 +92,7 @@ impl SourceSpec for Calendar {
         }
         if !self.schedule.is_empty() {
             problems.at("schedule", |problems| {
-                check_schedule(&self.schedule, problems)
+                check_schedule(&self.schedule, problems);
             });
         }
         if !self.interval.is_empty() {

@@ -52,7 +52,7 @@ impl SourceSpec for File {
             " to CREATE, WRITE, REMOVE, RENAME or CHMOD",
         );
         problems.at("watchPathConfig", |problems| {
-            self.watch_path_config.validate(problems)
+            self.watch_path_config.validate(problems);
         });
         FilterSpec::validate(self.filter.as_ref(), problems);
     }

@@ -139,7 +139,7 @@ impl SourceSpec for Github {
                 );
             }
             (true, false) => {
-                problems.error("must have one of repositories and organizations, not both")
+                problems.error("must have one of repositories and organizations, not both");
             }
             _ => {}
         }
@@ -152,7 +152,7 @@ impl SourceSpec for Github {
         }
         if !matches!(self.content_type.as_str(), "" | "json" | "form") {
             problems.at("contentType", |problems| {
-                problems.error("must be json or form")
+                problems.error("must be json or form");
             });
         }
         match (
@@ -167,7 +167,7 @@ impl SourceSpec for Github {
         check_ref("webhookSecret", self.webhook_secret.as_ref(), problems);
         if let Some(app) = &self.github_app {
             problems.at("githubApp", |problems| {
-                check_ref("privateKey", app.private_key.as_ref(), problems)
+                check_ref("privateKey", app.private_key.as_ref(), problems);
             });
         }
         context::validate(self.webhook.as_ref(), problems);

@@ -103,7 +103,7 @@ impl SourceSpec for Hdfs {
             && let Err(error) = duration::parse(&self.check_interval)
         {
             problems.at("checkInterval", |problems| {
-                problems.error(error.to_string())
+                problems.error(error.to_string());
             });
         }
         let watched = WatchPathSpec {

@@ -130,7 +130,7 @@ impl SourceSpec for Kafka {
             });
         } else if !self.partition.is_empty() && self.partition.parse::<u32>().is_err() {
             problems.at("partition", |problems| {
-                problems.error("must be a number in quotes, as \"0\"")
+                problems.error("must be a number in quotes, as \"0\"");
             });
         }
         check_optional("tls", self.tls.as_ref(), problems);

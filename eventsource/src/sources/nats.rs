@@ -82,7 +82,7 @@ impl SourceSpec for Nats {
         problems.require("subject", &self.subject, " to a subject");
         if self.queue.as_deref() == Some("") {
             problems.at("queue", |problems| {
-                problems.error("must have a name, or be left out")
+                problems.error("must have a name, or be left out");
             });
         }
         check_optional("tls", self.tls.as_ref(), problems);

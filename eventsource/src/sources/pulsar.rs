@@ -81,7 +81,7 @@ impl SourceSpec for Pulsar {
         problems.require("url", &self.url, ", as pulsar://host:6650");
         if !matches!(self.kind.as_str(), "exclusive" | "shared") {
             problems.at("type", |problems| {
-                problems.error("must be exclusive or shared")
+                problems.error("must be exclusive or shared");
             });
         }
         check_ref(

@@ -71,7 +71,7 @@ impl SourceSpec for Sftp {
     fn validate(&self, problems: &mut Problems) {
         problems.require("eventType", &self.event_type, " to CREATE or REMOVE");
         problems.at("watchPathConfig", |problems| {
-            self.watch_path_config.validate(problems)
+            self.watch_path_config.validate(problems);
         });
         problems.require_some("address", self.address.as_ref(), ", as {name, key}");
         problems.require_some("username", self.username.as_ref(), ", as {name, key}");
@@ -86,7 +86,7 @@ impl SourceSpec for Sftp {
             && let Err(error) = duration::parse(&self.poll_interval_duration)
         {
             problems.at("pollIntervalDuration", |problems| {
-                problems.error(error.to_string())
+                problems.error(error.to_string());
             });
         }
         FilterSpec::validate(self.filter.as_ref(), problems);

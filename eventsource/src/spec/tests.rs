@@ -35,13 +35,14 @@ fn spec(yaml: &str) -> String {
 }
 
 const HOOK: &str = "{port: \"1\", endpoint: /a}";
+const OTHER: &str = "{port: \"1\", endpoint: /b}";
 const KAFKA: &str = "{url: k:9092, topic: t, partition: \"0\"}";
 const MQTT: &str = "{url: tcp://m, topic: t, clientId: c}";
 
 #[test]
 fn rules_across_kinds_are_reported_together() {
     for (yaml, expected) in [
-        (format!("{{webhook: {{a: {HOOK}, b: {HOOK}}}}}"), ""),
+        (format!("{{webhook: {{a: {HOOK}, b: {OTHER}}}}}"), ""),
         (
             format!("{{kafka: {{a: {KAFKA}}}, mqtt: {{b: {MQTT}}}}}"),
             "",
@@ -55,11 +56,18 @@ fn rules_across_kinds_are_reported_together() {
             "spec: must not mix webhook, which runs on every replica, with kafka, which runs on one: put them into two EventSources",
         ),
         (
+            format!(
+                "{{webhook: {{a: {HOOK}, b: {HOOK}, c: {{port: \"1\", endpoint: /c, serverCertSecret: {{name: t, key: c}}, serverKeySecret: {{name: t, key: k}}}}}}}}"
+            ),
+            "spec.webhook.b: must have another endpoint, method or port than \"a\", which takes its requests\n\
+             spec.webhook.c: must have the serverCertSecret and serverKeySecret of \"b\", which has the same port",
+        ),
+        (
             "{}".to_owned(),
             "spec: must have a source, as webhook: {example: {port: \"12000\", endpoint: /example, method: POST}}",
         ),
         (
-            format!("{{webhook: {{a.b: {HOOK}, \"a b\": {HOOK}}}}}"),
+            format!("{{webhook: {{a.b: {HOOK}, \"a b\": {OTHER}}}}}"),
             "spec.webhook.\"a b\": must have a name without `*`, `>` and spaces, which mean something else on the event bus\n\
              warning: spec.webhook.\"a.b\": has a `.` in its name, which separates names on the event bus; `-` is safer",
         ),

@@ -46,6 +46,22 @@ async fn a_hundred_megabytes_are_refused_without_being_read() {
 }
 
 #[tokio::test]
+async fn senders_of_twice_the_limit_still_read_why() {
+    let world = World::new(Limits::default());
+    let addr = world.example("").await;
+    for _ in 0..20 {
+        let body = vec![b'x'; 2 << 20];
+        let reply = world
+            .post(addr, "/example")
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(reply.status(), 413);
+    }
+}
+
+#[tokio::test]
 async fn deep_and_broken_text_is_refused() {
     let world = World::new(Limits::default());
     let addr = world.example("").await;
@@ -90,7 +106,7 @@ async fn huge_headers_are_refused() {
     let world = World::new(Limits::default());
     let addr = world.example("").await;
     let many: String = (0..2000).map(|n| format!("X-{n}: y\r\n")).collect();
-    let long = format!("X: {}\r\n", "y".repeat(100_000));
+    let long = format!("X: {}\r\n", "y".repeat(300_000));
     for headers in [many, long] {
         let request = format!("POST /example HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
         let answer = raw(addr, request.as_bytes()).await;

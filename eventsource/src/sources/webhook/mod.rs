@@ -53,6 +53,7 @@ use tiphys_core::Problems;
 use tiphys_core::refs::KeyRef;
 
 use crate::context::WebhookContext;
+use crate::headers;
 use crate::json;
 use crate::source::{Accepted, BuildError, Draft, Hook, Rejection, Replicas, Source, SourceSpec};
 use crate::spec::FilterSpec;
@@ -205,7 +206,7 @@ impl GenericHook {
     ) -> Result<Bytes, E> {
         let mut out = Vec::with_capacity(512 + size + self.tail.len());
         out.extend_from_slice(b"{\"header\":");
-        json::write_headers(request.headers(), &mut out);
+        headers::write(request.headers(), &mut out);
         out.extend_from_slice(b",\"body\":");
         body(&mut out)?;
         out.extend_from_slice(&self.tail);
