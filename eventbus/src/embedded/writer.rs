@@ -100,7 +100,7 @@ impl Writer {
         self.last_nanos
     }
 
-    fn commit(&mut self, batch: &mut Vec<Job>) {
+    pub(crate) fn commit(&mut self, batch: &mut Vec<Job>) {
         let now = self.now();
         let first = self.log.next_seq();
         let mut records: Vec<(Record, Bytes)> = Vec::with_capacity(batch.len());
@@ -203,7 +203,7 @@ impl Writer {
     }
 
     /// Whether a disk that failed works again, without waiting for an event.
-    fn probe(&mut self) {
+    pub(crate) fn probe(&mut self) {
         let now = self.now();
         let path = self.dir.join("probe");
         let tried = self.log.repair(now).and_then(|()| {

@@ -232,7 +232,14 @@ impl Link {
             while happened.try_recv().is_ok() {}
             let found = if client.connection_state() == async_nats::connection::State::Connected {
                 let found = stream::ensure(context, &self.config).await;
-                found.and_then(|info| stream::check(&info).map(|()| info))
+                let found = found.and_then(|info| stream::check(&info).map(|()| info));
+                // Without JetStream nobody answers, which tells less than the server's greeting.
+                match found {
+                    Err(_) if !client.server_info().jetstream => {
+                        Err(stream::NO_JETSTREAM.to_owned())
+                    }
+                    found => found,
+                }
             } else {
                 Err("the connection is lost".to_owned())
             };
