@@ -8,7 +8,13 @@ use crate::{logging, output};
 
 /// Event-driven workflow automation from Argo's own YAML, on a laptop or a cluster.
 #[derive(Debug, Parser)]
-#[command(name = "tiphys", version, about, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "tiphys",
+    version,
+    about,
+    propagate_version = true,
+    max_term_width = 100
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -16,7 +22,13 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "LEVEL", env = "TIPHYS_LOG")]
     pub log: Option<String>,
     /// How log lines look.
-    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "FORMAT")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "FORMAT"
+    )]
     pub log_format: logging::Format,
 }
 
@@ -71,7 +83,12 @@ pub(crate) struct Run {
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Where events, objects and logs are kept.
-    #[arg(long, default_value = ".tiphys", value_name = "DIR", env = "TIPHYS_DATA_DIR")]
+    #[arg(
+        long,
+        default_value = ".tiphys",
+        value_name = "DIR",
+        env = "TIPHYS_DATA_DIR"
+    )]
     pub data_dir: PathBuf,
     /// Listens on HOST for an EventSource that says PORT, as 30001:80; several may be given.
     #[arg(long, value_name = "HOST:PORT")]
@@ -191,7 +208,12 @@ pub(crate) struct Object {
     #[arg(short, long, default_value = "default", value_name = "NAMESPACE")]
     pub namespace: String,
     /// Where an embedded bus keeps its events.
-    #[arg(long, default_value = ".tiphys", value_name = "DIR", env = "TIPHYS_DATA_DIR")]
+    #[arg(
+        long,
+        default_value = ".tiphys",
+        value_name = "DIR",
+        env = "TIPHYS_DATA_DIR"
+    )]
     pub data_dir: PathBuf,
     /// Listens on HOST for an EventSource that says PORT; several may be given.
     #[arg(long, value_name = "HOST:PORT")]
@@ -211,7 +233,12 @@ pub(crate) struct Object {
 #[derive(Debug, Args)]
 pub(crate) struct Api {
     /// The folder of a local run; without one there, the cluster of the kubeconfig is asked.
-    #[arg(long, default_value = ".tiphys", value_name = "DIR", env = "TIPHYS_DATA_DIR")]
+    #[arg(
+        long,
+        default_value = ".tiphys",
+        value_name = "DIR",
+        env = "TIPHYS_DATA_DIR"
+    )]
     pub data_dir: PathBuf,
     /// The namespace.
     #[arg(short, long, value_name = "NAMESPACE")]

@@ -32,7 +32,8 @@ pub(crate) struct Connection {
 pub(crate) fn record(data_dir: &Path, address: &Address) -> anyhow::Result<()> {
     let path = data_dir.join(FILE);
     let text = serde_json::to_string_pretty(address)?;
-    std::fs::write(&path, text).map_err(|error| anyhow::anyhow!("cannot write {}: {error}", path.display()))
+    std::fs::write(&path, text)
+        .map_err(|error| anyhow::anyhow!("cannot write {}: {error}", path.display()))
 }
 
 /// Takes the record away again; absent is fine.
@@ -46,13 +47,21 @@ pub(crate) fn forget(data_dir: &Path) {
 pub(crate) async fn connect(args: &Api) -> anyhow::Result<Connection> {
     let path = args.data_dir.join(FILE);
     if let Ok(text) = std::fs::read_to_string(&path) {
-        let address: Address = serde_json::from_str(&text)
-            .map_err(|error| anyhow::anyhow!("{} is broken ({error}); remove it or start `tiphys run` again", path.display()))?;
+        let address: Address = serde_json::from_str(&text).map_err(|error| {
+            anyhow::anyhow!(
+                "{} is broken ({error}); remove it or start `tiphys run` again",
+                path.display()
+            )
+        })?;
         let config = Config::new(address.url.parse()?);
         let client = Client::try_from(config)?;
         if client.apiserver_version().await.is_ok() {
             let namespace = args.namespace.clone().unwrap_or(address.namespace);
-            return Ok(Connection { client, namespace, local: Some(args.data_dir.clone()) });
+            return Ok(Connection {
+                client,
+                namespace,
+                local: Some(args.data_dir.clone()),
+            });
         }
         anyhow::bail!(
             "the local run of {} does not answer at {}; start it with `tiphys run PATH --data-dir {0}`",
@@ -66,6 +75,13 @@ pub(crate) async fn connect(args: &Api) -> anyhow::Result<Connection> {
             args.data_dir.display()
         )
     })?;
-    let namespace = args.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    Ok(Connection { client: Client::try_from(config)?, namespace, local: None })
+    let namespace = args
+        .namespace
+        .clone()
+        .unwrap_or_else(|| config.default_namespace.clone());
+    Ok(Connection {
+        client: Client::try_from(config)?,
+        namespace,
+        local: None,
+    })
 }

@@ -52,14 +52,20 @@ fn find(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), FilesError> {
     let shown = || path.display().to_string();
     let meta = std::fs::metadata(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => FilesError::Missing { path: shown() },
-        _ => FilesError::Unreadable { path: shown(), source },
+        _ => FilesError::Unreadable {
+            path: shown(),
+            source,
+        },
     })?;
     if !meta.is_dir() {
         found.push(path.to_owned());
         return Ok(());
     }
     let before = found.len();
-    walk(path, found).map_err(|source| FilesError::Unreadable { path: shown(), source })?;
+    walk(path, found).map_err(|source| FilesError::Unreadable {
+        path: shown(),
+        source,
+    })?;
     if found.len() == before {
         return Err(FilesError::Empty { path: shown() });
     }
@@ -67,11 +73,14 @@ fn find(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), FilesError> {
 }
 
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    let mut entries: Vec<PathBuf> =
-        std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
     entries.sort();
     for path in entries {
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with('.'));
         if hidden {
             continue;
         }
@@ -89,12 +98,18 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
 
 /// Whether a file in a folder is taken for a manifest.
 pub(crate) fn is_manifest(path: &Path) -> bool {
-    matches!(path.extension().and_then(|ext| ext.to_str()), Some("yaml" | "yml" | "json"))
+    matches!(
+        path.extension().and_then(|ext| ext.to_str()),
+        Some("yaml" | "yml" | "json")
+    )
 }
 
 fn read(path: PathBuf) -> Result<Loaded, FilesError> {
     let shown = path.display().to_string();
-    let unreadable = |source| FilesError::Unreadable { path: shown.clone(), source };
+    let unreadable = |source| FilesError::Unreadable {
+        path: shown.clone(),
+        source,
+    };
     if std::fs::metadata(&path).map_err(unreadable)?.len() > MAX_BYTES {
         return Err(FilesError::TooLarge { path: shown });
     }

@@ -23,8 +23,11 @@ pub(crate) type Reload = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
 /// Starts logging at `level`, which may name targets: `info,tiphys_sensor=debug`.
 pub(crate) fn start(level: &str, format: Format) -> anyhow::Result<Reload> {
-    let filter = EnvFilter::try_new(level)
-        .map_err(|error| anyhow::anyhow!("--log {level:?} is not a level: {error}; write it as info or info,tiphys_sensor=debug"))?;
+    let filter = EnvFilter::try_new(level).map_err(|error| {
+        anyhow::anyhow!(
+            "--log {level:?} is not a level: {error}; write it as info or info,tiphys_sensor=debug"
+        )
+    })?;
     let (filter, handle) = reload::Layer::new(filter);
     let terminal = std::io::stderr().is_terminal();
     let text = match format {
@@ -34,10 +37,16 @@ pub(crate) fn start(level: &str, format: Format) -> anyhow::Result<Reload> {
     };
     let registry = tracing_subscriber::registry().with(filter);
     if text {
-        let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(terminal).with_target(false);
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(terminal)
+            .with_target(false);
         registry.with(layer).try_init()?;
     } else {
-        let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).json().flatten_event(true);
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .json()
+            .flatten_event(true);
         registry.with(layer).try_init()?;
     }
     Ok(Box::new(move |level| {

@@ -17,7 +17,10 @@ use crate::args::{Cli, Command};
 
 fn main() -> ExitCode {
     // One TLS provider for the whole process, before anything connects.
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
         output::note("error: another TLS provider is installed");
         return ExitCode::FAILURE;
     }
@@ -39,7 +42,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         (None, _) => "warn",
     };
     let set_log_level = logging::start(level, cli.log_format)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let done = runtime.block_on(async {
         match cli.command {
             Command::Demo(args) => commands::demo::run(&args).await,
@@ -47,12 +52,19 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Lint(args) => commands::lint::run(&args),
             Command::Render(args) => commands::render::run(&args),
             Command::Eval(args) => commands::eval::run(&args),
-            Command::EventSource(args) => commands::object::run(args, tiphys_controller::Kind::EventSource, set_log_level).await,
-            Command::Sensor(args) => commands::object::run(args, tiphys_controller::Kind::Sensor, set_log_level).await,
+            Command::EventSource(args) => {
+                commands::object::run(args, tiphys_controller::Kind::EventSource, set_log_level)
+                    .await
+            }
+            Command::Sensor(args) => {
+                commands::object::run(args, tiphys_controller::Kind::Sensor, set_log_level).await
+            }
             Command::Get(args) => commands::get::run(&args).await.map(|()| ExitCode::SUCCESS),
             Command::List(args) => commands::list::run(&args).await.map(|()| ExitCode::SUCCESS),
             Command::Logs(args) => commands::logs::run(&args).await.map(|()| ExitCode::SUCCESS),
-            Command::Version => output::line(&format!("tiphys {}", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+            Command::Version => output::line(&format!("tiphys {}", env!("CARGO_PKG_VERSION")))
+                .map(|()| ExitCode::SUCCESS)
+                .map_err(Into::into),
             Command::Completion { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut Cli::command(), "tiphys", &mut script);
@@ -78,6 +90,8 @@ fn chain(error: &anyhow::Error) -> String {
 /// Whether the reader of our output has gone away, as `head` does.
 fn closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
     })
 }

@@ -31,11 +31,19 @@ pub(crate) struct Pass {
 impl Session {
     /// Learns the kinds of the API.
     pub(crate) async fn connect(client: Client, namespace: &str) -> anyhow::Result<Self> {
-        Ok(Self { applier: Applier::connect(client, namespace).await?, submitted: HashMap::new() })
+        Ok(Self {
+            applier: Applier::connect(client, namespace).await?,
+            submitted: HashMap::new(),
+        })
     }
 
     /// Makes the API hold what the documents say. `all` tells whether they are everything, so that the rest goes.
-    pub(crate) async fn bring(&mut self, documents: &[&Document], host: Option<&Host>, all: bool) -> Pass {
+    pub(crate) async fn bring(
+        &mut self,
+        documents: &[&Document],
+        host: Option<&Host>,
+        all: bool,
+    ) -> Pass {
         let mut pass = Pass::default();
         let mut ordered: Vec<&Document> = documents.to_vec();
         ordered.sort_by_key(|document| rank(document));
@@ -52,7 +60,11 @@ impl Session {
                 Ok(applied) => {
                     if applied.kind == "Sensor" && applied.outcome != Outcome::Unchanged {
                         let (namespace, name) = (applied.namespace.clone(), applied.name.clone());
-                        sensors.push(ObjectKey { kind: Kind::Sensor, namespace, name });
+                        sensors.push(ObjectKey {
+                            kind: Kind::Sensor,
+                            namespace,
+                            name,
+                        });
                     }
                     pass.applied.push(applied);
                 }
@@ -74,7 +86,10 @@ impl Session {
         }
         let text = document.object.to_string();
         if let Some(before) = self.submitted.get(&text) {
-            return Ok(Applied { outcome: Outcome::Unchanged, ..before.clone() });
+            return Ok(Applied {
+                outcome: Outcome::Unchanged,
+                ..before.clone()
+            });
         }
         let applied = self.applier.apply(document).await?;
         self.submitted.insert(text, applied.clone());
@@ -85,7 +100,8 @@ impl Session {
 /// Waits until the host has taken up the Sensors, ready or not: their EventSources come next.
 async fn subscribed(host: &Host, sensors: &[ObjectKey]) {
     let mut state = host.state();
-    let seen = state.wait_for(|snapshot| sensors.iter().all(|key| snapshot.objects.contains_key(key)));
+    let seen =
+        state.wait_for(|snapshot| sensors.iter().all(|key| snapshot.objects.contains_key(key)));
     if tokio::time::timeout(SUBSCRIBED, seen).await.is_err() {
         tracing::warn!("new sensors are not running yet; their first events may be missed");
     }
@@ -103,7 +119,12 @@ impl Pass {
             }
         }
         for removed in &self.removed {
-            tracing::info!(kind = removed.kind, namespace = removed.namespace, name = removed.name, "removed");
+            tracing::info!(
+                kind = removed.kind,
+                namespace = removed.namespace,
+                name = removed.name,
+                "removed"
+            );
         }
         for error in &self.failed {
             tracing::error!("{}", chain(error));

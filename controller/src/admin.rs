@@ -37,24 +37,44 @@ pub fn spawn(
     let app = router(metrics, state, set_log_level);
     tasks.spawn("admin port", async move {
         // A broken connection ends itself; only the listener could fail here, and it retries.
-        drop(axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await);
+        drop(
+            axum::serve(listener, app)
+                .with_graceful_shutdown(stop.cancelled_owned())
+                .await,
+        );
         Ok::<(), Infallible>(())
     });
 }
 
-fn router(metrics: Metrics, state: watch::Receiver<Snapshot>, set_log_level: Arc<SetLogLevel>) -> Router {
+fn router(
+    metrics: Metrics,
+    state: watch::Receiver<Snapshot>,
+    set_log_level: Arc<SetLogLevel>,
+) -> Router {
     Router::new()
         .route("/metrics", get(metrics_text))
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(ready))
         .route("/log-level", put(log_level))
-        .with_state(Admin { metrics, state, set_log_level })
+        .with_state(Admin {
+            metrics,
+            state,
+            set_log_level,
+        })
 }
 
 async fn metrics_text(State(admin): State<Admin>) -> impl IntoResponse {
     match admin.metrics.text() {
-        Ok(text) => (StatusCode::OK, [("content-type", "text/plain; version=0.0.4")], text),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, [("content-type", "text/plain")], error.to_string()),
+        Ok(text) => (
+            StatusCode::OK,
+            [("content-type", "text/plain; version=0.0.4")],
+            text,
+        ),
+        Err(error) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            [("content-type", "text/plain")],
+            error.to_string(),
+        ),
     }
 }
 

@@ -88,19 +88,36 @@ impl Applier {
     /// When the API does not answer.
     pub async fn connect(client: Client, default_namespace: &str) -> Result<Self, kube::Error> {
         let discovery = Discovery::new(client.clone()).run().await?;
-        Ok(Self { client, discovery, default_namespace: default_namespace.to_owned() })
+        Ok(Self {
+            client,
+            discovery,
+            default_namespace: default_namespace.to_owned(),
+        })
     }
 
     fn resource(&self, document: &Document) -> Option<(ApiResource, ApiCapabilities)> {
-        let (group, version) = document.api_version().rsplit_once('/').unwrap_or(("", document.api_version()));
-        self.discovery.resolve_gvk(&GroupVersionKind::gvk(group, version, document.kind()))
+        let (group, version) = document
+            .api_version()
+            .rsplit_once('/')
+            .unwrap_or(("", document.api_version()));
+        self.discovery
+            .resolve_gvk(&GroupVersionKind::gvk(group, version, document.kind()))
     }
 
-    fn api(&self, resource: &ApiResource, capabilities: &ApiCapabilities, namespace: &str) -> Api<DynamicObject> {
+    fn api(
+        &self,
+        resource: &ApiResource,
+        capabilities: &ApiCapabilities,
+        namespace: &str,
+    ) -> Api<DynamicObject> {
         if capabilities.scope == Scope::Cluster {
             return Api::all_with(self.client.clone(), resource);
         }
-        let namespace = if namespace.is_empty() { &self.default_namespace } else { namespace };
+        let namespace = if namespace.is_empty() {
+            &self.default_namespace
+        } else {
+            namespace
+        };
         Api::namespaced_with(self.client.clone(), namespace, resource)
     }
 
@@ -121,8 +138,13 @@ impl Applier {
             source: Box::new(source),
         };
         let api = self.api(&resource, &capabilities, document.namespace());
-        let wanted = if document.name().is_empty() { document.object.clone() } else { marked(&document.object) };
-        let object: DynamicObject = serde_json::from_value(wanted.clone()).map_err(|source| error(kube::Error::SerdeError(source)))?;
+        let wanted = if document.name().is_empty() {
+            document.object.clone()
+        } else {
+            marked(&document.object)
+        };
+        let object: DynamicObject = serde_json::from_value(wanted.clone())
+            .map_err(|source| error(kube::Error::SerdeError(source)))?;
         let named = |object: &DynamicObject, outcome| Applied {
             kind: document.kind().to_owned(),
             namespace: object.namespace().unwrap_or_default(),
@@ -130,19 +152,32 @@ impl Applier {
             outcome,
         };
         if document.name().is_empty() {
-            let created = api.create(&PostParams::default(), &object).await.map_err(error)?;
+            let created = api
+                .create(&PostParams::default(), &object)
+                .await
+                .map_err(error)?;
             return Ok(named(&created, Outcome::Created));
         }
         let Some(existing) = api.get_opt(document.name()).await.map_err(error)? else {
-            let created = api.create(&PostParams::default(), &object).await.map_err(error)?;
+            let created = api
+                .create(&PostParams::default(), &object)
+                .await
+                .map_err(error)?;
             return Ok(named(&created, Outcome::Created));
         };
-        let current = serde_json::to_value(&existing).map_err(|source| error(kube::Error::SerdeError(source)))?;
+        let current = serde_json::to_value(&existing)
+            .map_err(|source| error(kube::Error::SerdeError(source)))?;
         let patch = difference(&current, &wanted);
         if patch.as_object().is_none_or(serde_json::Map::is_empty) {
             return Ok(named(&existing, Outcome::Unchanged));
         }
-        let patched = api.patch(document.name(), &PatchParams::default(), &Patch::Merge(&patch)).await;
+        let patched = api
+            .patch(
+                document.name(),
+                &PatchParams::default(),
+                &Patch::Merge(&patch),
+            )
+            .await;
         Ok(named(&patched.map_err(error)?, Outcome::Configured))
     }
 
@@ -158,18 +193,37 @@ impl Applier {
                 if !capabilities.supports_operation("list") {
                     continue;
                 }
-                let error = |name: String, source| ApplyError::Api { kind: resource.kind.clone(), name, source: Box::new(source) };
+                let error = |name: String, source| ApplyError::Api {
+                    kind: resource.kind.clone(),
+                    name,
+                    source: Box::new(source),
+                };
                 let all = Api::<DynamicObject>::all_with(self.client.clone(), &resource);
-                let found = all.list(&mine).await.map_err(|source| error(String::new(), source))?;
+                let found = all
+                    .list(&mine)
+                    .await
+                    .map_err(|source| error(String::new(), source))?;
                 for object in found {
-                    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-                    let kept = keep.iter().any(|kept| kept.kind == resource.kind && kept.name == name && kept.namespace == namespace);
+                    let (namespace, name) =
+                        (object.namespace().unwrap_or_default(), object.name_any());
+                    let kept = keep.iter().any(|kept| {
+                        kept.kind == resource.kind
+                            && kept.name == name
+                            && kept.namespace == namespace
+                    });
                     if kept {
                         continue;
                     }
                     let api = self.api(&resource, &capabilities, &namespace);
-                    api.delete(&name, &DeleteParams::background()).await.map_err(|source| error(name.clone(), source))?;
-                    removed.push(Applied { kind: resource.kind.clone(), namespace, name, outcome: Outcome::Configured });
+                    api.delete(&name, &DeleteParams::background())
+                        .await
+                        .map_err(|source| error(name.clone(), source))?;
+                    removed.push(Applied {
+                        kind: resource.kind.clone(),
+                        namespace,
+                        name,
+                        outcome: Outcome::Configured,
+                    });
                 }
             }
         }
@@ -182,11 +236,15 @@ fn marked(object: &Value) -> Value {
     let mut object = object.clone();
     if let Some(map) = object.as_object_mut() {
         map.remove("status");
-        let metadata = map.entry("metadata").or_insert_with(|| Value::Object(serde_json::Map::new()));
+        let metadata = map
+            .entry("metadata")
+            .or_insert_with(|| Value::Object(serde_json::Map::new()));
         if let Some(metadata) = metadata.as_object_mut() {
             metadata.remove("resourceVersion");
             metadata.remove("uid");
-            let labels = metadata.entry("labels").or_insert_with(|| Value::Object(serde_json::Map::new()));
+            let labels = metadata
+                .entry("labels")
+                .or_insert_with(|| Value::Object(serde_json::Map::new()));
             if let Some(labels) = labels.as_object_mut() {
                 labels.insert(APPLIED.to_owned(), "file".into());
             }
@@ -204,7 +262,10 @@ fn difference(current: &Value, wanted: &Value) -> Value {
         let now = current.get(key);
         if key == "metadata" {
             let metadata = additions(now.unwrap_or(&Value::Null), value);
-            if metadata.as_object().is_some_and(|metadata| !metadata.is_empty()) {
+            if metadata
+                .as_object()
+                .is_some_and(|metadata| !metadata.is_empty())
+            {
                 patch.insert(key.clone(), metadata);
             }
         } else if now != Some(value) {
@@ -223,7 +284,11 @@ fn additions(current: &Value, wanted: &Value) -> Value {
         if now == value {
             continue;
         }
-        let deeper = if value.is_object() { additions(now, value) } else { value.clone() };
+        let deeper = if value.is_object() {
+            additions(now, value)
+        } else {
+            value.clone()
+        };
         if deeper.as_object().is_none_or(|map| !map.is_empty()) {
             patch.insert(key.clone(), deeper);
         }
@@ -233,7 +298,9 @@ fn additions(current: &Value, wanted: &Value) -> Value {
 
 /// A merge patch from `current` to exactly `wanted`.
 fn replacement(current: &Value, wanted: &Value) -> Value {
-    let (Some(now), Some(then)) = (current.as_object(), wanted.as_object()) else { return wanted.clone() };
+    let (Some(now), Some(then)) = (current.as_object(), wanted.as_object()) else {
+        return wanted.clone();
+    };
     let mut patch = serde_json::Map::new();
     for key in now.keys().filter(|key| !then.contains_key(*key)) {
         patch.insert(key.clone(), Value::Null);
@@ -261,6 +328,9 @@ mod tests {
             difference(&current, &wanted),
             json!({"metadata": {"labels": {"b": "2"}}, "spec": {"a": {"c": null}, "d": [1]}})
         );
-        assert_eq!(difference(&current, &json!({"kind": "A", "spec": current["spec"]})), json!({}));
+        assert_eq!(
+            difference(&current, &json!({"kind": "A", "spec": current["spec"]})),
+            json!({})
+        );
     }
 }

@@ -8,7 +8,7 @@ use tiphys_core::manifest::Document;
 use tiphys_core::{Path, Problem, Problems, Severity};
 use tiphys_eventbus::EventBusSpec;
 use tiphys_eventsource::EventSourceSpec;
-use tiphys_sensor::SensorSpec;
+use tiphys_sensor::{Sensor, SensorSpec};
 use tiphys_workflow::WorkflowSpec;
 
 /// The group and version of Argo's kinds.
@@ -29,18 +29,10 @@ pub enum Checked {
     Other,
 }
 
-/// What an object has beside its spec. `status` and `data` are whatever they are.
+/// The part of an object that is checked.
 #[derive(Deserialize)]
 struct Whole<T> {
     spec: T,
-    #[serde(rename = "apiVersion")]
-    _api_version: serde::de::IgnoredAny,
-    #[serde(rename = "kind")]
-    _kind: serde::de::IgnoredAny,
-    #[serde(rename = "metadata")]
-    _metadata: serde::de::IgnoredAny,
-    #[serde(rename = "status", default)]
-    _status: serde::de::IgnoredAny,
 }
 
 /// Reads and validates one object. `None` where it cannot be read at all.
@@ -49,20 +41,25 @@ pub fn check(document: &Document, problems: &mut Problems) -> Option<Checked> {
         problems.error("must be an object with apiVersion, kind and metadata");
         return None;
     }
-    problems.require("apiVersion", document.api_version(), ", as argoproj.io/v1alpha1");
+    problems.require(
+        "apiVersion",
+        document.api_version(),
+        ", as argoproj.io/v1alpha1",
+    );
     problems.require("kind", document.kind(), ", as Sensor");
-    let generated = document.object.pointer("/metadata/generateName").and_then(|name| name.as_str());
-    if document.name().is_empty() && generated.is_none_or(str::is_empty) {
-        problems.at("metadata", |problems| problems.require("name", "", " to a name of small letters, digits and -"));
-    } else if !document.name().is_empty() {
-        name(document.name(), problems);
+    // A Sensor's own check is stricter about its name.
+    if document.kind() != "Sensor" {
+        name(document, problems);
     }
     if document.kind().is_empty() || document.api_version().is_empty() {
         return None;
     }
     if document.api_version() != API_VERSION {
         if document.api_version().starts_with("argoproj.io/") {
-            let message = format!("{:?} is not a version of these kinds; use {API_VERSION}", document.api_version());
+            let message = format!(
+                "{:?} is not a version of these kinds; use {API_VERSION}",
+                document.api_version()
+            );
             problems.at("apiVersion", |problems| problems.error(message));
         }
         return Some(Checked::Other);
@@ -79,35 +76,61 @@ pub fn check(document: &Document, problems: &mut Problems) -> Option<Checked> {
             Some(Checked::EventSource(Box::new(spec)))
         }
         "Sensor" => {
-            let spec: SensorSpec = typed(document, problems)?;
-            problems.at("spec", |problems| spec.validate(problems));
-            Some(Checked::Sensor(Box::new(spec)))
+            has_spec(document, problems)?;
+            let sensor = Sensor::read(document, problems)?;
+            Some(Checked::Sensor(Box::new(sensor.spec)))
         }
         "Workflow" | "WorkflowTemplate" | "ClusterWorkflowTemplate" => {
             Some(Checked::Workflow(Box::new(typed(document, problems)?)))
         }
-        "CronWorkflow" | "WorkflowEventBinding" | "WorkflowTaskSet" | "WorkflowTaskResult" => Some(Checked::Other),
+        "CronWorkflow" | "WorkflowEventBinding" | "WorkflowTaskSet" | "WorkflowTaskResult" => {
+            Some(Checked::Other)
+        }
         kind => {
-            let message = format!("{kind:?} is not a kind of {API_VERSION} that Tiphys knows; it is stored and has no effect");
+            let message = format!(
+                "{kind:?} is not a kind of {API_VERSION} that Tiphys knows; it is stored and has no effect"
+            );
             problems.at("kind", |problems| problems.warning(message));
             Some(Checked::Other)
         }
     }
 }
 
-fn typed<T: serde::de::DeserializeOwned>(document: &Document, problems: &mut Problems) -> Option<T> {
-    if document.object.get("spec").is_none_or(serde_json::Value::is_null) {
-        problems.at("spec", |problems| problems.error("must be set"));
-        return None;
-    }
+fn typed<T: serde::de::DeserializeOwned>(
+    document: &Document,
+    problems: &mut Problems,
+) -> Option<T> {
+    has_spec(document, problems)?;
     document.typed::<Whole<T>>(problems).map(|whole| whole.spec)
 }
 
-fn name(name: &str, problems: &mut Problems) {
+fn has_spec(document: &Document, problems: &mut Problems) -> Option<()> {
+    if document
+        .object
+        .get("spec")
+        .is_some_and(|spec| !spec.is_null())
+    {
+        return Some(());
+    }
+    problems.at("spec", |problems| problems.error("must be set"));
+    None
+}
+
+/// A name as RFC 1123 has it, or none where the API server makes one.
+fn name(document: &Document, problems: &mut Problems) {
+    let name = document.name();
+    let generated = document
+        .object
+        .pointer("/metadata/generateName")
+        .and_then(|name| name.as_str());
     let ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
     let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    let good = name.len() <= 253 && name.chars().all(ok) && ends(name.chars().next()) && ends(name.chars().last());
-    if !good {
+    let good = name.len() <= 253
+        && name.chars().all(ok)
+        && ends(name.chars().next())
+        && ends(name.chars().last());
+    let absent = name.is_empty() && generated.is_some_and(|generated| !generated.is_empty());
+    if !good && !absent {
         problems.at("metadata", |problems| {
             problems.at("name", |problems| {
                 problems.error("must be small letters, digits, - and ., begin and end with a letter or digit, at most 253 characters");
@@ -138,31 +161,50 @@ pub fn across(objects: &[Placed<'_>]) -> Vec<(usize, Problem)> {
         if document.name().is_empty() {
             continue;
         }
-        let key = (object.namespace.clone(), document.api_version(), document.kind(), document.name());
+        let key = (
+            object.namespace.clone(),
+            document.api_version(),
+            document.kind(),
+            document.name(),
+        );
         if seen.insert(key, index).is_some() {
             let path = Path::default().key("metadata").key("name");
-            let message = format!("{} {:?} is defined twice; the later one wins", document.kind(), document.name());
-            found.push((index, problem(Severity::Error, path, message)));
+            let message = format!(
+                "{} {:?} is defined twice; the later one wins",
+                document.kind(),
+                document.name()
+            );
+            found.push((index, problem(Severity::Warning, path, message)));
         }
     }
     let sources: BTreeMap<(&str, &str), Vec<String>> = objects
         .iter()
         .filter_map(|object| match object.checked {
-            Checked::EventSource(spec) => {
-                Some(((object.namespace.as_str(), object.document.name()), spec.event_names()))
-            }
+            Checked::EventSource(spec) => Some((
+                (object.namespace.as_str(), object.document.name()),
+                spec.event_names(),
+            )),
             _ => None,
         })
         .collect();
     for (index, object) in objects.iter().enumerate() {
-        let Checked::Sensor(spec) = object.checked else { continue };
+        let Checked::Sensor(spec) = object.checked else {
+            continue;
+        };
         // A sensor that is checked alone says nothing about sources that are elsewhere.
-        if sources.keys().all(|(namespace, _)| *namespace != object.namespace) {
+        if sources
+            .keys()
+            .all(|(namespace, _)| *namespace != object.namespace)
+        {
             continue;
         }
         for (at, dependency) in spec.dependencies.iter().enumerate() {
-            let (source, event) = (dependency.event_source_name.as_str(), dependency.event_name.as_str());
-            if source.contains('*') || event.contains('*') || source.is_empty() || event.is_empty() {
+            let (source, event) = (
+                dependency.event_source_name.as_str(),
+                dependency.event_name.as_str(),
+            );
+            if source.contains('*') || event.contains('*') || source.is_empty() || event.is_empty()
+            {
                 continue;
             }
             let path = Path::default().key("spec").key("dependencies").index(at);
@@ -172,7 +214,10 @@ pub fn across(objects: &[Placed<'_>]) -> Vec<(usize, Problem)> {
                     problem(
                         Severity::Warning,
                         path.key("eventSourceName"),
-                        format!("no EventSource {source:?} is among these files in namespace {:?}", object.namespace),
+                        format!(
+                            "no EventSource {source:?} is among these files in namespace {:?}",
+                            object.namespace
+                        ),
                     ),
                 )),
                 Some(events) if !events.iter().any(|known| known == event) => found.push((
@@ -180,7 +225,10 @@ pub fn across(objects: &[Placed<'_>]) -> Vec<(usize, Problem)> {
                     problem(
                         Severity::Warning,
                         path.key("eventName"),
-                        format!("EventSource {source:?} has no event {event:?}; it has {}", events.join(", ")),
+                        format!(
+                            "EventSource {source:?} has no event {event:?}; it has {}",
+                            events.join(", ")
+                        ),
                     ),
                 )),
                 Some(_) => {}
@@ -191,5 +239,10 @@ pub fn across(objects: &[Placed<'_>]) -> Vec<(usize, Problem)> {
 }
 
 fn problem(severity: Severity, path: Path, message: String) -> Problem {
-    Problem { severity, path, message, inner: None }
+    Problem {
+        severity,
+        path,
+        message,
+        inner: None,
+    }
 }

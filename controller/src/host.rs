@@ -2,6 +2,7 @@
 //! One bad object is reported on that object and changes nothing for the others.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,21 +115,31 @@ pub struct ObjectState {
 
 impl ObjectState {
     pub(crate) fn ready(message: impl Into<String>) -> Self {
-        Self { ready: true, reason: "Running".to_owned(), message: message.into() }
+        Self {
+            ready: true,
+            reason: "Running".to_owned(),
+            message: message.into(),
+        }
     }
 
     pub(crate) fn not_ready(reason: &str, message: impl Into<String>) -> Self {
-        Self { ready: false, reason: reason.to_owned(), message: message.into() }
+        Self {
+            ready: false,
+            reason: reason.to_owned(),
+            message: message.into(),
+        }
     }
 }
 
 /// What the host knows at one moment.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Snapshot {
     /// Whether every object that was there at the start has been looked at.
     pub synced: bool,
     /// Each object.
     pub objects: BTreeMap<ObjectKey, ObjectState>,
+    /// Where EventSources listen.
+    pub addresses: Vec<SocketAddr>,
 }
 
 impl Snapshot {
@@ -138,8 +149,20 @@ impl Snapshot {
         if !self.synced {
             return vec!["objects are still being read".to_owned()];
         }
-        let waiting = self.objects.iter().filter(|(_, state)| !state.ready && state.reason != "Invalid");
-        waiting.map(|(key, state)| format!("{} {}/{}: {}", key.kind.as_str(), key.namespace, key.name, state.message)).collect()
+        let waiting = self.objects.iter().filter(|(_, state)| {
+            !state.ready && !matches!(state.reason.as_str(), "Invalid" | "NotSupported")
+        });
+        waiting
+            .map(|(key, state)| {
+                format!(
+                    "{} {}/{}: {}",
+                    key.kind.as_str(),
+                    key.namespace,
+                    key.name,
+                    state.message
+                )
+            })
+            .collect()
     }
 }
 
@@ -214,9 +237,20 @@ impl Reconciler {
         // Sources, sensors and buses outlive the signal to stop: they are drained in order by `run`.
         let runtime = Tasks::new();
         Self {
-            buses: OpenBuses::new(options.buses.clone(), options.metrics.clone(), runtime.clone()),
-            sensors: HostedSensors::new(options.target.clone(), options.metrics.clone(), runtime.clone()),
-            sources: HostedSources::new(SourceRuntime::new(&runtime, options.ports.clone()), options.metrics.clone()),
+            buses: OpenBuses::new(
+                options.buses.clone(),
+                options.metrics.clone(),
+                runtime.clone(),
+            ),
+            sensors: HostedSensors::new(
+                options.target.clone(),
+                options.metrics.clone(),
+                runtime.clone(),
+            ),
+            sources: HostedSources::new(
+                SourceRuntime::new(&runtime, options.ports.clone()),
+                options.metrics.clone(),
+            ),
             status: StatusWriter::spawn(options.objects.clone(), tasks),
             options,
             known: BTreeMap::new(),
@@ -257,8 +291,11 @@ impl Reconciler {
 
     fn watch(&self) -> BoxStream<'static, Seen> {
         let streams = Kind::ALL.map(|kind| {
-            let api = Api::<DynamicObject>::all_with(self.options.objects.clone(), &kind.resource());
-            watcher::watcher(api, watcher::Config::default()).map(move |event| (kind, event)).boxed()
+            let api =
+                Api::<DynamicObject>::all_with(self.options.objects.clone(), &kind.resource());
+            watcher::watcher(api, watcher::Config::default())
+                .map(move |event| (kind, event))
+                .boxed()
         });
         stream::select_all(streams).boxed()
     }
@@ -282,24 +319,39 @@ impl Reconciler {
                 }
             }
             // The watcher tries again by itself; a server that is away is not a reason to stop what runs.
-            Err(error) => tracing::debug!(kind = kind.as_str(), error = %chain(&error), "watch interrupted"),
+            Err(error) => {
+                tracing::debug!(kind = kind.as_str(), error = %chain(&error), "watch interrupted")
+            }
         }
     }
 
     /// Takes in an object; false where nothing that matters has changed.
     fn learn(&mut self, key: &ObjectKey, object: DynamicObject) -> bool {
         let generation = object.metadata.generation;
-        let Ok(object) = serde_json::to_value(&object) else { return false };
+        let Ok(object) = serde_json::to_value(&object) else {
+            return false;
+        };
         let relevant = serde_json::json!({
             "uid": object.pointer("/metadata/uid"),
             "annotations": object.pointer("/metadata/annotations"),
             "spec": object.get("spec"),
         });
-        if self.known.get(key).is_some_and(|known| known.relevant == relevant) {
+        if self
+            .known
+            .get(key)
+            .is_some_and(|known| known.relevant == relevant)
+        {
             return false;
         }
         let document = Document::from_object(object);
-        self.known.insert(key.clone(), Known { document, generation, relevant });
+        self.known.insert(
+            key.clone(),
+            Known {
+                document,
+                generation,
+                relevant,
+            },
+        );
         true
     }
 
@@ -321,7 +373,12 @@ impl Reconciler {
     }
 
     async fn reconcile_users(&mut self, bus: &ObjectKey) {
-        let users: Vec<_> = self.known.keys().filter(|key| key.kind != Kind::EventBus && key.namespace == bus.namespace).cloned().collect();
+        let users: Vec<_> = self
+            .known
+            .keys()
+            .filter(|key| key.kind != Kind::EventBus && key.namespace == bus.namespace)
+            .cloned()
+            .collect();
         for key in users {
             self.reconcile(&key).await;
         }
@@ -344,7 +401,12 @@ impl Reconciler {
 
     async fn retry_due(&mut self) {
         let now = Instant::now();
-        let mut due: Vec<_> = self.retries.iter().filter(|(_, (at, _))| *at <= now).map(|(key, _)| key.clone()).collect();
+        let mut due: Vec<_> = self
+            .retries
+            .iter()
+            .filter(|(_, (at, _))| *at <= now)
+            .map(|(key, _)| key.clone())
+            .collect();
         due.sort();
         for key in due {
             self.reconcile(&key).await;
@@ -353,7 +415,9 @@ impl Reconciler {
 
     /// Makes the process do what one object says, and says how that went.
     async fn reconcile(&mut self, key: &ObjectKey) {
-        let Some(known) = self.known.get(key) else { return };
+        let Some(known) = self.known.get(key) else {
+            return;
+        };
         let mut problems = Problems::default();
         let checked = check::check(&known.document, &mut problems);
         let state = match checked {
@@ -366,9 +430,16 @@ impl Reconciler {
         let again = matches!(&state, Err(state) if state.reason != "Invalid" && state.reason != "NotSupported");
         let state = state.unwrap_or_else(|state| state);
         if again {
-            let attempt = self.retries.get(key).map_or(1, |(_, attempt)| attempt.saturating_add(1));
-            let wait = self.backoff.wait_after(attempt).unwrap_or(Duration::from_secs(10));
-            self.retries.insert(key.clone(), (Instant::now() + wait, attempt));
+            let attempt = self
+                .retries
+                .get(key)
+                .map_or(1, |(_, attempt)| attempt.saturating_add(1));
+            let wait = self
+                .backoff
+                .wait_after(attempt)
+                .unwrap_or(Duration::from_secs(10));
+            self.retries
+                .insert(key.clone(), (Instant::now() + wait, attempt));
         } else {
             self.retries.remove(key);
         }
@@ -385,33 +456,67 @@ impl Reconciler {
         }
     }
 
-    async fn host(&mut self, key: &ObjectKey, checked: Checked) -> Result<ObjectState, ObjectState> {
+    async fn host(
+        &mut self,
+        key: &ObjectKey,
+        checked: Checked,
+    ) -> Result<ObjectState, ObjectState> {
         match checked {
             Checked::EventBus(spec) => {
                 if self.buses.needs_reopen(&key.namespace, &key.name, &spec) {
                     self.sensors.stop_on_bus(&key.namespace, &key.name).await;
                 }
-                self.buses.open(&key.namespace, &key.name, &spec).await
+                let secrets = self.secrets(&key.namespace);
+                self.buses
+                    .open(&key.namespace, &key.name, &spec, secrets)
+                    .await
             }
             Checked::EventSource(spec) => {
                 let bus_name = bus_name(&spec.event_bus_name);
-                let bus = self.buses.get(&key.namespace, bus_name, self.has_bus(&key.namespace, bus_name)).await?;
                 let secrets = self.secrets(&key.namespace);
-                self.sources.apply(&key.namespace, &key.name, *spec, bus, secrets).await
+                let defined = self.has_bus(&key.namespace, bus_name);
+                let bus = self
+                    .buses
+                    .get(&key.namespace, bus_name, defined, secrets.clone())
+                    .await?;
+                self.sources
+                    .apply(&key.namespace, &key.name, *spec, bus, secrets)
+                    .await
             }
             Checked::Sensor(spec) => {
                 let bus_name = bus_name(&spec.event_bus_name).to_owned();
-                let bus = self.buses.get(&key.namespace, &bus_name, self.has_bus(&key.namespace, &bus_name)).await?;
                 let secrets = self.secrets(&key.namespace);
-                let document = self.known.get(key).map(|known| known.document.object.clone()).unwrap_or_default();
-                self.sensors.apply(&key.namespace, &key.name, *spec, &document, (&bus_name, bus), secrets).await
+                let defined = self.has_bus(&key.namespace, &bus_name);
+                let bus = self
+                    .buses
+                    .get(&key.namespace, &bus_name, defined, secrets.clone())
+                    .await?;
+                let document = self
+                    .known
+                    .get(key)
+                    .map(|known| known.document.object.clone())
+                    .unwrap_or_default();
+                self.sensors
+                    .apply(
+                        &key.namespace,
+                        &key.name,
+                        *spec,
+                        &document,
+                        (&bus_name, bus),
+                        secrets,
+                    )
+                    .await
             }
             Checked::Workflow(_) | Checked::Other => Ok(ObjectState::ready("")),
         }
     }
 
     fn has_bus(&self, namespace: &str, name: &str) -> bool {
-        let key = ObjectKey { kind: Kind::EventBus, namespace: namespace.to_owned(), name: name.to_owned() };
+        let key = ObjectKey {
+            kind: Kind::EventBus,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
         self.known.contains_key(&key)
     }
 
@@ -424,13 +529,24 @@ impl Reconciler {
 
     fn on_source(&mut self, changed: Vec<(String, String, ObjectState)>) {
         for (namespace, name, state) in changed {
-            self.note(&ObjectKey { kind: Kind::EventSource, namespace, name }, state);
+            self.note(
+                &ObjectKey {
+                    kind: Kind::EventSource,
+                    namespace,
+                    name,
+                },
+                state,
+            );
         }
     }
 
     fn on_bus_health(&mut self) {
         for (namespace, name, state) in self.buses.states() {
-            let key = ObjectKey { kind: Kind::EventBus, namespace, name };
+            let key = ObjectKey {
+                kind: Kind::EventBus,
+                namespace,
+                name,
+            };
             if self.known.contains_key(&key) {
                 self.note(&key, state);
             }
@@ -446,16 +562,26 @@ impl Reconciler {
         let (kind, namespace, name) = (key.kind.as_str(), &key.namespace, &key.name);
         if state.ready {
             tracing::info!(kind, namespace, name, "ready: {}", state.message);
-        } else if before.is_none_or(|before| before.reason != state.reason || before.message != state.message) {
-            tracing::warn!(kind, namespace, name, reason = state.reason, "not ready: {}", state.message);
+        } else if before
+            .is_none_or(|before| before.reason != state.reason || before.message != state.message)
+        {
+            tracing::warn!(
+                kind,
+                namespace,
+                name,
+                reason = state.reason,
+                "not ready: {}",
+                state.message
+            );
         }
         let generation = self.known.get(key).and_then(|known| known.generation);
         self.status.write(key.clone(), state, generation);
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
+        self.snapshot.addresses = self.sources.addresses();
         self.report.send_if_modified(|snapshot| {
-            let differs = snapshot.synced != self.snapshot.synced || snapshot.objects != self.snapshot.objects;
+            let differs = *snapshot != self.snapshot;
             if differs {
                 snapshot.clone_from(&self.snapshot);
             }
@@ -469,5 +595,9 @@ fn bus_name(name: &str) -> &str {
 }
 
 fn key_of(kind: Kind, object: &DynamicObject) -> ObjectKey {
-    ObjectKey { kind, namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+    ObjectKey {
+        kind,
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+    }
 }

@@ -12,8 +12,8 @@
 
 pub mod admin;
 pub mod apply;
-pub mod check;
 mod buses;
+pub mod check;
 mod host;
 pub mod local;
 pub mod secrets;

@@ -68,10 +68,18 @@ impl Opened {
     ///
     /// # Errors
     /// [`LocalError`], each with what to do.
-    pub fn open(options: LocalOptions, metrics: Metrics, tasks: &Tasks) -> Result<Self, LocalError> {
+    pub fn open(
+        options: LocalOptions,
+        metrics: Metrics,
+        tasks: &Tasks,
+    ) -> Result<Self, LocalError> {
         let folder = options.data_dir.display().to_string();
-        std::fs::create_dir_all(&options.data_dir).map_err(|source| LocalError::Folder { folder, source })?;
-        let cluster = Cluster::open(&options.data_dir.join("cluster"), &[kinds::CORE, kinds::ARGO].concat())?;
+        std::fs::create_dir_all(&options.data_dir)
+            .map_err(|source| LocalError::Folder { folder, source })?;
+        let cluster = Cluster::open(
+            &options.data_dir.join("cluster"),
+            &[kinds::CORE, kinds::ARGO].concat(),
+        )?;
         let client = cluster.client(&options.namespace);
         let engine = Engine::open(
             client.clone(),
@@ -84,17 +92,28 @@ impl Opened {
         let api = tasks.child();
         if let Some(listener) = options.api {
             let (cluster, stop) = (cluster.clone(), api.stop_token());
-            api.spawn("built-in API", async move { cluster.serve(listener, stop).await });
+            api.spawn("built-in API", async move {
+                cluster.serve(listener, stop).await
+            });
         }
         let host = HostOptions {
             objects: client.clone(),
             target: client.clone(),
-            buses: Buses::Local { data_dir: options.data_dir },
+            buses: Buses::Local {
+                data_dir: options.data_dir,
+            },
             ports: options.ports,
             secrets: None,
             metrics,
         };
-        Ok(Self { client, cluster, engine, api, host, tasks: tasks.clone() })
+        Ok(Self {
+            client,
+            cluster,
+            engine,
+            api,
+            host,
+            tasks: tasks.clone(),
+        })
     }
 
     /// The built-in API.
@@ -110,7 +129,13 @@ impl Opened {
         let engine = self.tasks.child();
         self.engine.spawn(&engine);
         let host = Host::spawn(self.host, &self.tasks);
-        Local { cluster: self.cluster, host, logs, engine, api: self.api }
+        Local {
+            cluster: self.cluster,
+            host,
+            logs,
+            engine,
+            api: self.api,
+        }
     }
 }
 

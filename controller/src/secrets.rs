@@ -33,27 +33,39 @@ impl ApiSecrets {
     /// Values of `namespace`.
     #[must_use]
     pub fn new(client: Client, namespace: &str) -> Self {
-        Self { client, namespace: namespace.to_owned(), cache: Mutex::default() }
+        Self {
+            client,
+            namespace: namespace.to_owned(),
+            cache: Mutex::default(),
+        }
     }
 
     async fn value(&self, secret: bool, at: &KeyRef) -> Result<Bytes, SecretError> {
         let kind = if secret { SECRET } else { CONFIG };
-        let missing = || SecretError::Missing { kind, name: at.name.clone(), key: at.key.clone() };
+        let missing = || SecretError::Missing {
+            kind,
+            name: at.name.clone(),
+            key: at.key.clone(),
+        };
         let key = (secret, at.name.clone());
         let cached = {
             let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-            cache.get(&key).filter(|(read, _)| read.elapsed() < FRESH).map(|(_, data)| {
-                data.as_ref().and_then(|data| data.get(&at.key)).cloned()
-            })
+            cache
+                .get(&key)
+                .filter(|(read, _)| read.elapsed() < FRESH)
+                .map(|(_, data)| data.as_ref().and_then(|data| data.get(&at.key)).cloned())
         };
         if let Some(cached) = cached {
             return cached.ok_or_else(missing);
         }
-        let data = self.read(secret, &at.name).await.map_err(|source| SecretError::Unavailable {
-            kind,
-            name: at.name.clone(),
-            source: Arc::new(source),
-        })?;
+        let data =
+            self.read(secret, &at.name)
+                .await
+                .map_err(|source| SecretError::Unavailable {
+                    kind,
+                    name: at.name.clone(),
+                    source: Arc::new(source),
+                })?;
         let value = data.as_ref().and_then(|data| data.get(&at.key)).cloned();
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache.retain(|_, (read, _)| read.elapsed() < FRESH);
@@ -61,23 +73,45 @@ impl ApiSecrets {
         value.ok_or_else(missing)
     }
 
-    async fn read(&self, secret: bool, name: &str) -> Result<Option<HashMap<String, Bytes>>, kube::Error> {
+    async fn read(
+        &self,
+        secret: bool,
+        name: &str,
+    ) -> Result<Option<HashMap<String, Bytes>>, kube::Error> {
         if secret {
             let api = Api::<SecretObject>::namespaced(self.client.clone(), &self.namespace);
             let found = api.get_opt(name).await?;
             return Ok(found.map(|object| {
-                let mut data: HashMap<_, _> =
-                    object.data.unwrap_or_default().into_iter().map(|(key, value)| (key, Bytes::from(value.0))).collect();
+                let mut data: HashMap<_, _> = object
+                    .data
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|(key, value)| (key, Bytes::from(value.0)))
+                    .collect();
                 // A real API server folds `stringData` into `data`.
-                data.extend(object.string_data.unwrap_or_default().into_iter().map(|(key, text)| (key, Bytes::from(text))));
+                data.extend(
+                    object
+                        .string_data
+                        .unwrap_or_default()
+                        .into_iter()
+                        .map(|(key, text)| (key, Bytes::from(text))),
+                );
                 data
             }));
         }
         let api = Api::<ConfigMap>::namespaced(self.client.clone(), &self.namespace);
         let found = api.get_opt(name).await?;
         Ok(found.map(|object| {
-            let text = object.data.unwrap_or_default().into_iter().map(|(key, text)| (key, Bytes::from(text)));
-            let binary = object.binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, Bytes::from(value.0)));
+            let text = object
+                .data
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(key, text)| (key, Bytes::from(text)));
+            let binary = object
+                .binary_data
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(key, value)| (key, Bytes::from(value.0)));
             text.chain(binary).collect()
         }))
     }
@@ -111,13 +145,23 @@ impl FileSecrets {
                 "ConfigMap" => false,
                 _ => continue,
             };
-            let data: &mut HashMap<String, Bytes> = all.entry((secret, document.name().to_owned())).or_default();
-            for (member, encoded) in [("data", secret), ("binaryData", true), ("stringData", false)] {
-                let Some(map) = document.object.get(member).and_then(|map| map.as_object()) else { continue };
+            let data: &mut HashMap<String, Bytes> =
+                all.entry((secret, document.name().to_owned())).or_default();
+            for (member, encoded) in [
+                ("data", secret),
+                ("binaryData", true),
+                ("stringData", false),
+            ] {
+                let Some(map) = document.object.get(member).and_then(|map| map.as_object()) else {
+                    continue;
+                };
                 for (key, value) in map {
                     let text = value.as_str().unwrap_or_default();
                     let bytes = if encoded {
-                        base64::engine::general_purpose::STANDARD.decode(text.trim()).unwrap_or_default().into()
+                        base64::engine::general_purpose::STANDARD
+                            .decode(text.trim())
+                            .unwrap_or_default()
+                            .into()
                     } else {
                         Bytes::from(text.to_owned())
                     };
@@ -125,16 +169,32 @@ impl FileSecrets {
                 }
             }
         }
-        Self { documents: all, mounts }
+        Self {
+            documents: all,
+            mounts,
+        }
     }
 
     async fn value(&self, secret: bool, at: &KeyRef) -> Result<Bytes, SecretError> {
-        if let Some(value) = self.documents.get(&(secret, at.name.clone())).and_then(|data| data.get(&at.key)) {
+        if let Some(value) = self
+            .documents
+            .get(&(secret, at.name.clone()))
+            .and_then(|data| data.get(&at.key))
+        {
             return Ok(value.clone());
         }
-        let (kind, folder) = if secret { (SECRET, "secrets") } else { (CONFIG, "config") };
-        let plain = |name: &str| !name.is_empty() && !name.contains('/') && name != "." && name != "..";
-        let missing = || SecretError::Missing { kind, name: at.name.clone(), key: at.key.clone() };
+        let (kind, folder) = if secret {
+            (SECRET, "secrets")
+        } else {
+            (CONFIG, "config")
+        };
+        let plain =
+            |name: &str| !name.is_empty() && !name.contains('/') && name != "." && name != "..";
+        let missing = || SecretError::Missing {
+            kind,
+            name: at.name.clone(),
+            key: at.key.clone(),
+        };
         if !plain(&at.name) || !plain(&at.key) {
             return Err(missing());
         }
@@ -142,7 +202,11 @@ impl FileSecrets {
         match read {
             Ok(value) => Ok(value.into()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing()),
-            Err(source) => Err(SecretError::Unavailable { kind, name: at.name.clone(), source: Arc::new(source) }),
+            Err(source) => Err(SecretError::Unavailable {
+                kind,
+                name: at.name.clone(),
+                source: Arc::new(source),
+            }),
         }
     }
 }

@@ -1,14 +1,17 @@
 //! The EventSources of this process: from object to running events, and their state back. Listening is the crate
 //! `eventsource`'s work.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tiphys_core::Secrets;
 use tiphys_core::metrics::Metrics;
 use tiphys_core::tasks::chain;
 use tiphys_eventbus::Bus;
-use tiphys_eventsource::{ApplyError, EventSourceSpec, EventState, SourceObject, SourceRuntime, States};
+use tiphys_eventsource::{
+    ApplyError, EventSourceSpec, EventState, SourceObject, SourceRuntime, States,
+};
 use tokio::sync::watch;
 
 use crate::host::ObjectState;
@@ -25,7 +28,12 @@ pub(crate) struct HostedSources {
 
 impl HostedSources {
     pub(crate) fn new(runtime: SourceRuntime, metrics: Metrics) -> Self {
-        Self { states: runtime.states(), runtime, hosted: BTreeSet::new(), metrics }
+        Self {
+            states: runtime.states(),
+            runtime,
+            hosted: BTreeSet::new(),
+            metrics,
+        }
     }
 
     pub(crate) async fn apply(
@@ -36,14 +44,24 @@ impl HostedSources {
         bus: Bus,
         secrets: Arc<dyn Secrets>,
     ) -> Result<ObjectState, ObjectState> {
-        let object = SourceObject { namespace: namespace.to_owned(), name: name.to_owned(), spec };
-        match self.runtime.apply(&object, Arc::new(bus), secrets, &self.metrics).await {
+        let object = SourceObject {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            spec,
+        };
+        match self
+            .runtime
+            .apply(&object, Arc::new(bus), secrets, &self.metrics)
+            .await
+        {
             Ok(applied) => {
                 self.hosted.insert((namespace.to_owned(), name.to_owned()));
                 // What can mend itself is tried again by the runtime, so this is no failure of the host.
                 Ok(summary(&applied.events))
             }
-            Err(ApplyError::Invalid(problems)) => Err(ObjectState::not_ready("Invalid", problems.errors())),
+            Err(ApplyError::Invalid(problems)) => {
+                Err(ObjectState::not_ready("Invalid", problems.errors()))
+            }
             Err(error) => Err(ObjectState::not_ready("NotStarted", chain(&error))),
         }
     }
@@ -66,18 +84,37 @@ impl HostedSources {
             .collect()
     }
 
+    /// Where events are listened for, each address once.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        let states = self.states.borrow();
+        let listening =
+            states
+                .values()
+                .flat_map(BTreeMap::values)
+                .filter_map(|state| match state {
+                    EventState::Listening { addr } => Some(*addr),
+                    EventState::Failed { .. } => None,
+                });
+        let addresses: BTreeSet<SocketAddr> = listening.collect();
+        addresses.into_iter().collect()
+    }
+
     pub(crate) async fn drain(&self) {
         self.runtime.drain().await;
     }
 }
 
-fn summary(events: &std::collections::BTreeMap<String, EventState>) -> ObjectState {
+fn summary(events: &BTreeMap<String, EventState>) -> ObjectState {
     let mut listening = Vec::new();
     let mut failed = Vec::new();
     for (event, state) in events {
         match state {
-            EventState::Listening { addr } => listening.push(format!("{event} on port {}", addr.port())),
-            EventState::Failed { error } => failed.push(format!("event {event:?}: {}", chain(error))),
+            EventState::Listening { addr } => {
+                listening.push(format!("{event} on port {}", addr.port()))
+            }
+            EventState::Failed { error } => {
+                failed.push(format!("event {event:?}: {}", chain(error)))
+            }
         }
     }
     if failed.is_empty() {

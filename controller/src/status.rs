@@ -23,7 +23,8 @@ pub(crate) struct StatusWriter {
 impl StatusWriter {
     /// Starts the task that writes.
     pub(crate) fn spawn(client: Client, tasks: &Tasks) -> Self {
-        let (queue, mut states) = mpsc::unbounded_channel::<(ObjectKey, ObjectState, Option<i64>)>();
+        let (queue, mut states) =
+            mpsc::unbounded_channel::<(ObjectKey, ObjectState, Option<i64>)>();
         let stop = tasks.stop_token();
         tasks.spawn("status writer", async move {
             let backoff = Backoff::reconnect();
@@ -68,7 +69,11 @@ impl StatusWriter {
 /// Writes what is pending; false where the API did not take all of it.
 async fn write_all(client: &Client, pending: &mut Pending) -> bool {
     while let Some((key, (state, generation))) = pending.pop_first() {
-        let api = Api::<DynamicObject>::namespaced_with(client.clone(), &key.namespace, &key.kind.resource());
+        let api = Api::<DynamicObject>::namespaced_with(
+            client.clone(),
+            &key.namespace,
+            &key.kind.resource(),
+        );
         let word = if state.ready { "True" } else { "False" };
         let patch = json!({"status": {
             "observedGeneration": generation,
@@ -80,7 +85,10 @@ async fn write_all(client: &Client, pending: &mut Pending) -> bool {
                 "lastTransitionTime": Timestamp::from_second(Timestamp::now().as_second()).ok().map(|now| now.to_string()),
             }],
         }});
-        match api.patch_status(&key.name, &PatchParams::default(), &Patch::Merge(&patch)).await {
+        match api
+            .patch_status(&key.name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+        {
             Ok(_) => {}
             // The object is gone, or its kind has no status: nothing to write to.
             Err(kube::Error::Api(status)) if status.code == 404 => {}

@@ -106,7 +106,7 @@ impl Document {
                 serde_ignored::deserialize(reader, |path| unknown.push(ignored_path(&path)));
             match result {
                 Ok(typed) => {
-                    for path in unknown {
+                    for path in unknown.into_iter().filter(|path| !is_common(path)) {
                         problems.add(Problem {
                             severity: Severity::Warning,
                             path,
@@ -134,6 +134,12 @@ impl Document {
         }
         None
     }
+}
+
+/// What every object has, whether or not the type that it is read as cares.
+fn is_common(path: &Path) -> bool {
+    let common = |key: &str| matches!(key, "apiVersion" | "kind" | "metadata" | "status");
+    matches!(path.segments(), [Segment::Key(key)] if common(key))
 }
 
 /// serde speaks of "invalid type: string \"x\", expected i32"; users are told what must hold.

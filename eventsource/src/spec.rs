@@ -227,7 +227,10 @@ impl EventSourceSpec {
     /// The names of all events, of every kind.
     #[must_use]
     pub fn event_names(&self) -> Vec<String> {
-        self.entries().into_iter().map(|entry| entry.name.to_owned()).collect()
+        self.entries()
+            .into_iter()
+            .map(|entry| entry.name.to_owned())
+            .collect()
     }
 
     /// Every event. A kind that is missing here does not compile.

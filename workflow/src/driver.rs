@@ -178,7 +178,7 @@ impl Engine {
                 }
             }
             // The driver may have ended before.
-            let _ = done.send(uid);
+            drop(done.send(uid));
         });
     }
 

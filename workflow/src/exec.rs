@@ -200,8 +200,8 @@ async fn process(
         tail
     };
     let (tail, (exit_code, stopped)) = tokio::join!(copy, wait(&mut *child, leaf.deadline, stop));
-    let _ = log.flush().await;
-    let _ = tokio::fs::remove_file(leaf.folder.join("pid")).await;
+    drop(log.flush().await);
+    drop(tokio::fs::remove_file(leaf.folder.join("pid")).await);
     let from = tail.len().saturating_sub(RESULT_BYTES);
     let stdout = String::from_utf8_lossy(tail.get(from..).unwrap_or_default()).into_owned();
     Ok(Ended {
@@ -229,11 +229,11 @@ async fn wait(
         () = stop.cancelled() => "stopped",
     };
     // SIGTERM is 15 on every system that has it.
-    let _ = child.signal(15);
+    drop(child.signal(15));
     let status = match tokio::time::timeout(TERM_GRACE, child.wait()).await {
         Ok(status) => status,
         Err(_) => {
-            let _ = child.start_kill();
+            drop(child.start_kill());
             child.wait().await
         }
     };
@@ -267,9 +267,12 @@ pub(crate) async fn reap(folder: &Path) {
         && same
     {
         // Gone by now is what we want.
-        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+        drop(rustix::process::kill_process_group(
+            pid,
+            rustix::process::Signal::KILL,
+        ));
     }
-    let _ = tokio::fs::remove_file(folder.join("pid")).await;
+    drop(tokio::fs::remove_file(folder.join("pid")).await);
 }
 
 /// When a process began, in the kernel's clock ticks: with the pid it names a process for good.

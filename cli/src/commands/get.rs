@@ -23,10 +23,14 @@ pub(crate) async fn run(args: &Get) -> anyhow::Result<()> {
 }
 
 /// The Workflow of that name, or the newest for `@latest`.
-pub(crate) async fn find(api: &Api<Workflow>, name: &str, namespace: &str) -> anyhow::Result<Workflow> {
+pub(crate) async fn find(
+    api: &Api<Workflow>,
+    name: &str,
+    namespace: &str,
+) -> anyhow::Result<Workflow> {
     if name == "@latest" {
         let all = api.list(&kube::api::ListParams::default()).await?.items;
-        let newest = all.into_iter().max_by_key(ResourceExt::creation_timestamp);
+        let newest = all.into_iter().max_by_key(Workflow::creation_timestamp);
         return newest.ok_or_else(|| anyhow::anyhow!("no workflows in namespace {namespace:?}"));
     }
     let found = api.get_opt(name).await?;

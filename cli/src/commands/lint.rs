@@ -22,7 +22,10 @@ pub(crate) struct Finding {
 pub(crate) fn run(args: &Lint) -> anyhow::Result<ExitCode> {
     let loaded = files::load(&args.paths)?;
     let (findings, objects) = examine(&loaded, &args.namespace);
-    let errors = findings.iter().filter(|finding| finding.problem.severity == Severity::Error).count();
+    let errors = findings
+        .iter()
+        .filter(|finding| finding.problem.severity == Severity::Error)
+        .count();
     let warnings = findings.len() - errors;
     match args.output {
         Some(LintOutput::Json) => {
@@ -46,11 +49,19 @@ pub(crate) fn run(args: &Lint) -> anyhow::Result<ExitCode> {
         count(warnings, "warning")
     ));
     let failed = errors > 0 || (args.strict && warnings > 0);
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn count(number: usize, name: &str) -> String {
-    if number == 1 { format!("1 {name}") } else { format!("{number} {name}s") }
+    if number == 1 {
+        format!("1 {name}")
+    } else {
+        format!("{number} {name}s")
+    }
 }
 
 /// Everything that is wrong in the files, in the order of files and lines, and how many objects there are.
@@ -76,7 +87,10 @@ pub(crate) fn examine(loaded: &[Loaded], default_namespace: &str) -> (Vec<Findin
                     number += 1;
                     let mut problems = Problems::default();
                     let checked = check::check(document, &mut problems);
-                    let found = problems.list().iter().map(|problem| finding(file, document, problem.clone()));
+                    let found = problems
+                        .list()
+                        .iter()
+                        .map(|problem| finding(file, document, problem.clone()));
                     findings.extend(found);
                     if let Some(checked) = checked {
                         objects.push((file, document, checked));
@@ -88,8 +102,16 @@ pub(crate) fn examine(loaded: &[Loaded], default_namespace: &str) -> (Vec<Findin
     let placed: Vec<_> = objects
         .iter()
         .map(|(_, document, checked)| {
-            let namespace = if document.namespace().is_empty() { default_namespace } else { document.namespace() };
-            Placed { namespace: namespace.to_owned(), document, checked }
+            let namespace = if document.namespace().is_empty() {
+                default_namespace
+            } else {
+                document.namespace()
+            };
+            Placed {
+                namespace: namespace.to_owned(),
+                document,
+                checked,
+            }
         })
         .collect();
     for (index, problem) in check::across(&placed) {
@@ -97,8 +119,11 @@ pub(crate) fn examine(loaded: &[Loaded], default_namespace: &str) -> (Vec<Findin
             findings.push(finding(file, document, problem));
         }
     }
-    let order: std::collections::HashMap<String, usize> =
-        loaded.iter().enumerate().map(|(index, file)| (file.path.display().to_string(), index)).collect();
+    let order: std::collections::HashMap<String, usize> = loaded
+        .iter()
+        .enumerate()
+        .map(|(index, file)| (file.path.display().to_string(), index))
+        .collect();
     findings.sort_by_key(|finding| (order.get(&finding.file).copied(), finding.position));
     (findings, number)
 }
@@ -107,7 +132,9 @@ fn finding(file: &Loaded, document: &Document, problem: Problem) -> Finding {
     Finding {
         file: file.path.display().to_string(),
         position: document.position(&problem.path),
-        object: format!("{} {}", document.kind(), document.name()).trim().to_owned(),
+        object: format!("{} {}", document.kind(), document.name())
+            .trim()
+            .to_owned(),
         problem,
     }
 }

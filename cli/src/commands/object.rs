@@ -27,7 +27,11 @@ use crate::{files, signals};
 const MOUNTS: &str = "/argo-events";
 
 /// Runs the objects of `kind` in the files until a signal.
-pub(crate) async fn run(args: Object, kind: Kind, set_log_level: Reload) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(
+    args: Object,
+    kind: Kind,
+    set_log_level: Reload,
+) -> anyhow::Result<ExitCode> {
     let loaded = files::load(&args.file)?;
     report(&loaded, &args.namespace);
     let documents: Vec<&Document> = good(&loaded);
@@ -41,29 +45,48 @@ pub(crate) async fn run(args: Object, kind: Kind, set_log_level: Reload) -> anyh
         wanted.iter().any(|document| document.kind() == name),
         "the files have no {name} that can run; `tiphys lint` shows every problem"
     );
-    let cluster = Cluster::in_memory(&[kinds::CORE, kinds::ARGO].concat()).context("cannot hold the objects")?;
+    let cluster = Cluster::in_memory(&[kinds::CORE, kinds::ARGO].concat())
+        .context("cannot hold the objects")?;
     let objects = cluster.client(&args.namespace);
-    let pass = Session::connect(objects.clone(), &args.namespace).await?.bring(&wanted, None, false).await;
+    let pass = Session::connect(objects.clone(), &args.namespace)
+        .await?
+        .bring(&wanted, None, false)
+        .await;
     if let Some(error) = pass.failed.into_iter().next() {
         return Err(error.into());
     }
-    let target = if needs_cluster(&wanted) { cluster_client().await? } else { objects.clone() };
+    let target = if needs_cluster(&wanted) {
+        cluster_client().await?
+    } else {
+        objects.clone()
+    };
     let tasks = Tasks::new();
     let metrics = Metrics::try_new(env!("CARGO_PKG_VERSION"))?;
     let options = HostOptions {
         objects,
         target,
-        buses: Buses::Local { data_dir: args.data_dir.clone() },
+        buses: Buses::Local {
+            data_dir: args.data_dir.clone(),
+        },
         ports: ports(&args.publish, &args.bind)?,
         secrets: Some(Arc::new(FileSecrets::new(documents, PathBuf::from(MOUNTS)))),
         metrics: metrics.clone(),
     };
     let host = Host::spawn(options, &tasks);
     if args.admin != "off" {
-        let listener = TcpListener::bind(&args.admin)
-            .await
-            .with_context(|| format!("cannot serve metrics on {}; choose another address with --admin, or --admin off", args.admin))?;
-        admin::spawn(listener, metrics, host.state(), Arc::from(set_log_level), &tasks);
+        let listener = TcpListener::bind(&args.admin).await.with_context(|| {
+            format!(
+                "cannot serve metrics on {}; choose another address with --admin, or --admin off",
+                args.admin
+            )
+        })?;
+        admin::spawn(
+            listener,
+            metrics,
+            host.state(),
+            Arc::from(set_log_level),
+            &tasks,
+        );
     }
     let failed = tokio::select! {
         () = signals::stop() => None,
@@ -82,10 +105,16 @@ pub(crate) async fn run(args: Object, kind: Kind, set_log_level: Reload) -> anyh
 
 /// Whether any Sensor creates objects.
 fn needs_cluster(documents: &[&Document]) -> bool {
-    documents.iter().any(|document| match check::check(document, &mut Problems::default()) {
-        Some(Checked::Sensor(spec)) => spec.needs_cluster(),
-        _ => false,
-    })
+    documents.iter().any(
+        |document| match check::check(document, &mut Problems::default()) {
+            Some(Checked::Sensor(spec)) => spec.triggers.iter().any(|trigger| {
+                trigger.template.as_ref().is_some_and(|template| {
+                    template.k8s.is_some() || template.argo_workflow.is_some()
+                })
+            }),
+            _ => false,
+        },
+    )
 }
 
 async fn cluster_client() -> anyhow::Result<Client> {

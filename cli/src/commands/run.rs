@@ -31,8 +31,16 @@ pub(crate) async fn run(args: Run, set_log_level: Reload) -> anyhow::Result<Exit
     let ports = ports(&args.publish, &args.bind)?;
     let loaded = files::load(&args.paths)?;
     let objects = report(&loaded, &args.namespace);
-    anyhow::ensure!(objects > 0, "none of the objects can run; `tiphys lint` shows every problem");
-    let api = TcpListener::bind(&args.api).await.with_context(|| format!("cannot serve the API on {}; choose another with --api", args.api))?;
+    anyhow::ensure!(
+        objects > 0,
+        "none of the objects can run; `tiphys lint` shows every problem"
+    );
+    let api = TcpListener::bind(&args.api).await.with_context(|| {
+        format!(
+            "cannot serve the API on {}; choose another with --api",
+            args.api
+        )
+    })?;
     let address = api.local_addr()?;
     let tasks = Tasks::new();
     let metrics = Metrics::try_new(env!("CARGO_PKG_VERSION"))?;
@@ -48,7 +56,11 @@ pub(crate) async fn run(args: Run, set_log_level: Reload) -> anyhow::Result<Exit
     let mut session = Session::connect(opened.client(), &args.namespace).await?;
     session.bring(&good(&loaded), None, true).await.log();
     let local = opened.launch();
-    let record = Address { url: format!("http://{address}"), namespace: args.namespace.clone(), pid: std::process::id() };
+    let record = Address {
+        url: format!("http://{address}"),
+        namespace: args.namespace.clone(),
+        pid: std::process::id(),
+    };
     connect::record(&args.data_dir, &record)?;
     serve_admin(&args.admin, &metrics, &local, set_log_level, &tasks).await?;
     let ended = follow(&args, &local, &mut session).await;
@@ -82,7 +94,10 @@ pub(crate) fn report(loaded: &[Loaded], namespace: &str) -> usize {
 
 /// The objects that have no error of their own. A bad one is left out and harms nobody.
 pub(crate) fn good(loaded: &[Loaded]) -> Vec<&tiphys_core::manifest::Document> {
-    let documents = loaded.iter().filter_map(|file| file.documents.as_ref().ok()).flatten();
+    let documents = loaded
+        .iter()
+        .filter_map(|file| file.documents.as_ref().ok())
+        .flatten();
     documents
         .filter(|document| {
             let mut problems = tiphys_core::Problems::default();
@@ -95,12 +110,17 @@ pub(crate) fn good(loaded: &[Loaded]) -> Vec<&tiphys_core::manifest::Document> {
 /// Reads `HOST:PORT` and `ADDRESS:HOST:PORT`.
 pub(crate) fn ports(publish: &[String], bind: &str) -> anyhow::Result<PortMap> {
     let mut map = PortMap::default();
-    let address: std::net::IpAddr = bind.parse().map_err(|_| anyhow::anyhow!("--bind {bind:?} is not an address; write it as 127.0.0.1 or 0.0.0.0"))?;
+    let address: std::net::IpAddr = bind.parse().map_err(|_| {
+        anyhow::anyhow!("--bind {bind:?} is not an address; write it as 127.0.0.1 or 0.0.0.0")
+    })?;
     map = map.bind(address);
     for text in publish {
         let wrong = || anyhow::anyhow!("--publish {text:?} must be HOST:PORT, as 30001:80");
         let (host, spec) = text.split_once(':').ok_or_else(wrong)?;
-        map = map.publish(host.parse().map_err(|_| wrong())?, spec.parse().map_err(|_| wrong())?);
+        map = map.publish(
+            host.parse().map_err(|_| wrong())?,
+            spec.parse().map_err(|_| wrong())?,
+        );
     }
     Ok(map)
 }
@@ -116,18 +136,30 @@ pub(crate) async fn serve_admin(
     if address == "off" {
         return Ok(());
     }
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot serve metrics on {address}; choose another address with --admin, or --admin off"))?;
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "cannot serve metrics on {address}; choose another address with --admin, or --admin off"
+        )
+    })?;
     tracing::info!(address = %listener.local_addr()?, "metrics and health");
-    admin::spawn(listener, metrics.clone(), local.host().state(), Arc::from(set_log_level), tasks);
+    admin::spawn(
+        listener,
+        metrics.clone(),
+        local.host().state(),
+        Arc::from(set_log_level),
+        tasks,
+    );
     Ok(())
 }
 
 /// Keeps the objects in step with the files until a signal or a failure.
 async fn follow(args: &Run, local: &Local, session: &mut Session) -> anyhow::Result<()> {
     let (changed, mut changes) = mpsc::unbounded_channel();
-    let watcher = if args.no_reload { None } else { Some(watch(&args.paths, changed)?) };
+    let watcher = if args.no_reload {
+        None
+    } else {
+        Some(watch(&args.paths, changed)?)
+    };
     let mut state = local.host().state();
     let mut announced = false;
     loop {
@@ -147,7 +179,11 @@ async fn follow(args: &Run, local: &Local, session: &mut Session) -> anyhow::Res
 
 /// Says once that everything is up.
 fn announce(snapshot: &Snapshot) -> bool {
-    let ready = snapshot.synced && snapshot.objects.values().all(|ObjectState { ready, .. }| *ready);
+    let ready = snapshot.synced
+        && snapshot
+            .objects
+            .values()
+            .all(|ObjectState { ready, .. }| *ready);
     if ready {
         output::note("ready; Ctrl-C stops");
     }
@@ -155,32 +191,53 @@ fn announce(snapshot: &Snapshot) -> bool {
 }
 
 async fn settle(changes: &mut mpsc::UnboundedReceiver<()>) {
-    while tokio::time::timeout(SETTLED, changes.recv()).await.is_ok_and(|change| change.is_some()) {}
+    while tokio::time::timeout(SETTLED, changes.recv())
+        .await
+        .is_ok_and(|change| change.is_some())
+    {}
 }
 
 async fn reload(args: &Run, local: &Local, session: &mut Session) {
     let loaded = match files::load(&args.paths) {
         Ok(loaded) => loaded,
         Err(error) => {
-            tracing::error!("{}; going on with what was read before", tiphys_core::tasks::chain(&error));
+            tracing::error!(
+                "{}; going on with what was read before",
+                tiphys_core::tasks::chain(&error)
+            );
             return;
         }
     };
     report(&loaded, &args.namespace);
     // A file that is broken for a moment must not take its objects away.
-    let whole = loaded.iter().all(|file| file.documents.is_ok()) && good(&loaded).len() == count(&loaded);
-    session.bring(&good(&loaded), Some(local.host()), whole).await.log();
+    let whole =
+        loaded.iter().all(|file| file.documents.is_ok()) && good(&loaded).len() == count(&loaded);
+    session
+        .bring(&good(&loaded), Some(local.host()), whole)
+        .await
+        .log();
 }
 
 fn count(loaded: &[Loaded]) -> usize {
-    loaded.iter().filter_map(|file| file.documents.as_ref().ok()).map(Vec::len).sum()
+    loaded
+        .iter()
+        .filter_map(|file| file.documents.as_ref().ok())
+        .map(Vec::len)
+        .sum()
 }
 
 /// Watches the folders of all paths: editors replace files rather than write them.
-fn watch(paths: &[PathBuf], changed: mpsc::UnboundedSender<()>) -> anyhow::Result<notify::RecommendedWatcher> {
+fn watch(
+    paths: &[PathBuf],
+    changed: mpsc::UnboundedSender<()>,
+) -> anyhow::Result<notify::RecommendedWatcher> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let relevant = event.is_ok_and(|event| {
-            !event.kind.is_access() && event.paths.iter().any(|path| path.is_dir() || files::is_manifest(path))
+            !event.kind.is_access()
+                && event
+                    .paths
+                    .iter()
+                    .any(|path| path.is_dir() || files::is_manifest(path))
         });
         // The receiver ends with the run.
         if relevant && changed.send(()).is_err() {
@@ -189,9 +246,24 @@ fn watch(paths: &[PathBuf], changed: mpsc::UnboundedSender<()>) -> anyhow::Resul
     })
     .context("cannot watch for changed files; --no-reload does without")?;
     for path in paths {
-        let folder = if path.is_dir() { path.as_path() } else { path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")) };
-        let mode = if path.is_dir() { notify::RecursiveMode::Recursive } else { notify::RecursiveMode::NonRecursive };
-        watcher.watch(folder, mode).with_context(|| format!("cannot watch {}; --no-reload does without", folder.display()))?;
+        let folder = if path.is_dir() {
+            path.as_path()
+        } else {
+            path.parent()
+                .filter(|parent| !parent.as_os_str().is_empty())
+                .unwrap_or(Path::new("."))
+        };
+        let mode = if path.is_dir() {
+            notify::RecursiveMode::Recursive
+        } else {
+            notify::RecursiveMode::NonRecursive
+        };
+        watcher.watch(folder, mode).with_context(|| {
+            format!(
+                "cannot watch {}; --no-reload does without",
+                folder.display()
+            )
+        })?;
     }
     Ok(watcher)
 }

@@ -1,0 +1,100 @@
+//! `tiphys eval`: one expression of one dialect, evaluated as a Sensor would. The result alone goes to stdout.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use tiphys_lang::condition::Condition;
+use tiphys_lang::{Value, expr, gjson, gotemplate, govaluate, json, sjson};
+
+use crate::args::{Dialect, Eval};
+use crate::output;
+
+/// Prints the result; an error is the caller's to print.
+pub(crate) fn run(args: &Eval) -> anyhow::Result<ExitCode> {
+    let input = match &args.input {
+        Some(path) => read(path)?,
+        None => b"{}".to_vec(),
+    };
+    let text = &args.expression;
+    let result = match args.dialect {
+        Dialect::Gotemplate => gotemplate::Template::compile(text)?.render(&parsed(&input)?)?,
+        Dialect::Gjson => {
+            valid(&input)?;
+            let found = gjson::Path::compile(text)?;
+            let found = found.get(&input);
+            let found =
+                found.with_context(|| format!("path {text:?} does not exist in the input"))?;
+            if found.kind == gjson::Kind::Null {
+                "null".to_owned()
+            } else {
+                found.text().into_owned()
+            }
+        }
+        Dialect::Sjson => set(args, &input)?,
+        Dialect::Expr => expr::Program::compile(text)?
+            .eval(&object(&input)?)?
+            .to_json(),
+        Dialect::Govaluate => {
+            let object = object(&input)?;
+            govaluate::Expression::compile(text)?
+                .eval(|name| object.get(name))?
+                .to_json()
+        }
+        Dialect::Handlebars | Dialect::Jsonpath | Dialect::Lua | Dialect::Jq => {
+            bail!("being written")
+        }
+        Dialect::Condition => {
+            let object = object(&input)?;
+            let names: Vec<&str> = object.keys().map(String::as_str).collect();
+            let condition = Condition::compile(text, &names)?;
+            condition
+                .holds(|name| object.get(name) == Some(&Value::Bool(true)))
+                .to_string()
+        }
+    };
+    output::line(&result)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn set(args: &Eval, input: &[u8]) -> anyhow::Result<String> {
+    let path = &args.expression;
+    let set = match (&args.value, &args.raw) {
+        (Some(text), _) => sjson::set_string(input, path, text)?,
+        (None, Some(raw)) => {
+            json::parse(raw.as_bytes()).context("--raw")?;
+            sjson::set_raw(input, path, raw.as_bytes())?
+        }
+        (None, None) => bail!("sjson needs --value TEXT or --raw JSON"),
+    };
+    Ok(String::from_utf8_lossy(&set).into_owned())
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        std::io::stdin()
+            .lock()
+            .read_to_end(&mut bytes)
+            .context("cannot read standard input")?;
+    } else {
+        bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    }
+    Ok(bytes)
+}
+
+fn valid(input: &[u8]) -> anyhow::Result<()> {
+    parsed(input).map(drop)
+}
+
+fn parsed(input: &[u8]) -> anyhow::Result<Value> {
+    json::parse(input).context("the input")
+}
+
+fn object(input: &[u8]) -> anyhow::Result<tiphys_lang::Map> {
+    match parsed(input)? {
+        Value::Object(object) => Ok(object),
+        other => bail!("the input must be a JSON object, not {}", other.kind()),
+    }
+}
