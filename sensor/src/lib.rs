@@ -8,13 +8,17 @@
 //! The entry points are [`SensorSpec::validate`], [`dry_run()`] and [`SensorRuntime::start`]. Whether a trigger fires is
 //! decided by pure code with no bus in the room; the runtime loads and stores its state and settles messages.
 
+mod conditions;
 mod cron;
+mod dependency;
 mod dialect;
 mod document;
 mod filters;
 mod parameters;
 mod payload;
 mod pending;
+mod prepared;
+mod runtime;
 mod transform;
 
 pub mod spec;
@@ -26,5 +30,6 @@ mod testing;
 pub use document::{DocumentError, Events, Input, identity};
 pub use filters::{Detail, Leaf, Report, Verdict};
 pub use parameters::{Applied, ParameterError, Resolved};
+pub use runtime::{RunningSensor, SensorObject, SensorRuntime, StartError};
 pub use spec::{Sensor, SensorSpec};
 pub use triggers::{FireError, Fired};

@@ -1,5 +1,7 @@
 //! How a firing ends: what it did, or why not, by what the runtime can do about it.
 
+use tiphys_core::SecretError;
+
 /// What a firing did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fired {
@@ -80,6 +82,15 @@ impl FireError {
 
     pub(crate) fn unsupported(what: impl Into<String>) -> Self {
         Self::Unsupported { what: what.into() }
+    }
+
+    /// A secret or config map that is missing stays so until somebody makes it; one out of reach comes back.
+    pub(crate) fn from_secret(error: SecretError) -> Self {
+        let what = "failed to retrieve a secret or config map";
+        match error {
+            SecretError::Missing { .. } => Self::permanent_from(what, error),
+            SecretError::Unavailable { .. } => Self::transient(what, error),
+        }
     }
 
     /// Whether the same firing can succeed later.

@@ -25,7 +25,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tiphys_core::refs::KeyRef;
 use tiphys_core::spec::{BasicAuthSpec, TlsSpec};
-use tiphys_core::{Problems, SecretError, Secrets};
+use tiphys_core::{Problems, Secrets};
 
 use super::{Action, BuildContext, Effect, FireError, Fired, Firing, World};
 use crate::parameters::{Dest, Parameter, apply};
@@ -297,7 +297,7 @@ async fn secret_text(at: Option<&KeyRef>, secrets: &dyn Secrets) -> Result<Strin
     let Some(at) = at else {
         return Ok(String::new());
     };
-    let secret = secrets.secret(at).await.map_err(unavailable)?;
+    let secret = secrets.secret(at).await.map_err(FireError::from_secret)?;
     let text = secret.expose_str();
     text.map(str::to_owned)
         .ok_or_else(|| FireError::permanent(format!("secret {:?} is no text", at.name)))
@@ -317,20 +317,9 @@ async fn secure_value(
             header.name
         )));
     };
-    let value = secrets.config(at).await.map_err(unavailable)?;
+    let value = secrets.config(at).await.map_err(FireError::from_secret)?;
     String::from_utf8(value.to_vec())
         .map_err(|error| FireError::permanent_from("cannot send a header", error))
-}
-
-fn unavailable(error: SecretError) -> FireError {
-    match error {
-        SecretError::Missing { .. } => {
-            FireError::permanent_from("failed to retrieve a secret", error)
-        }
-        SecretError::Unavailable { .. } => {
-            FireError::transient("failed to retrieve a secret", error)
-        }
-    }
 }
 
 #[async_trait]
@@ -458,13 +447,13 @@ async fn configure(
     if tls.insecure_skip_verify {
         builder = builder.tls_danger_accept_invalid_certs(true);
     } else if let Some(at) = &tls.ca_cert_secret {
-        let bundle = secrets.secret(at).await.map_err(unavailable)?;
+        let bundle = secrets.secret(at).await.map_err(FireError::from_secret)?;
         let roots = reqwest::Certificate::from_pem_bundle(bundle.expose()).map_err(failed)?;
         builder = builder.tls_certs_only(roots);
     }
     if let (Some(cert), Some(key)) = (&tls.client_cert_secret, &tls.client_key_secret) {
-        let cert = secrets.secret(cert).await.map_err(unavailable)?;
-        let key = secrets.secret(key).await.map_err(unavailable)?;
+        let cert = secrets.secret(cert).await.map_err(FireError::from_secret)?;
+        let key = secrets.secret(key).await.map_err(FireError::from_secret)?;
         let pem = [key.expose(), b"\n", cert.expose()].concat();
         builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(failed)?);
     }

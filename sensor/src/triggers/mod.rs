@@ -49,7 +49,8 @@ pub use nats::{NatsAuthSpec, NatsSpec};
 pub use openwhisk::OpenWhiskSpec;
 pub use pulsar::PulsarSpec;
 pub use slack::{SlackSenderSpec, SlackSpec, SlackThreadSpec};
-pub(crate) use world::World;
+pub(crate) use object::{digest, firing_id};
+pub(crate) use world::{Kind, World};
 
 /// The events of one firing and what it is called by.
 pub(crate) struct Firing<'a> {

@@ -252,16 +252,24 @@ pub(crate) fn firing_id(
     trigger: &str,
     events: &crate::document::Events,
 ) -> String {
+    let identities: Vec<(&str, String)> = events
+        .iter()
+        .map(|(dependency, input)| (dependency.as_str(), identity(input.event())))
+        .collect();
+    let mut parts = vec![namespace, sensor, trigger];
+    for (dependency, identity) in &identities {
+        parts.extend([dependency, identity.as_str()]);
+    }
+    digest(&parts)
+}
+
+/// A hash of texts as letters and digits that fit into any name.
+pub(crate) fn digest(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
-    let mut add = |text: &str| {
+    for part in parts {
         // The length before each part keeps ("a", "bc") and ("ab", "c") apart.
-        hash.update(text.len().to_be_bytes());
-        hash.update(text.as_bytes());
-    };
-    [namespace, sensor, trigger].into_iter().for_each(&mut add);
-    for (dependency, input) in events {
-        add(dependency);
-        add(&identity(input.event()));
+        hash.update(part.len().to_be_bytes());
+        hash.update(part.as_bytes());
     }
     base32(&hash.finalize())
 }

@@ -1,0 +1,277 @@
+//! The state machine of a condition that needs several events: which ones are held, which fire together.
+//! Pure: no bus, no clock. The runtime stores the state before it acts on it.
+//!
+//! ```text
+//! on_event(dep, event) ─▶ Held       kept until the others come
+//!                      ─▶ Replaced   the older event of the same dependency is given up
+//!                      ─▶ Fire       all held events and this one; in `firing` until `done`
+//!                      ─▶ Known      delivered before; nothing is left to do
+//! ```
+//!
+//! A firing is written down before its effect, so that after a crash the event that caused it finds the same firing again,
+//! and two replicas never use one held event twice.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tiphys_core::{Event, envelope};
+use tiphys_lang::condition::Condition;
+
+use crate::document::identity;
+
+/// How many events are remembered as used, so that a late delivery of one is recognised.
+const REMEMBERED: usize = 1024;
+
+/// An event that takes part in a condition.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Kept(pub(crate) Arc<Event>);
+
+impl Serialize for Kept {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes = envelope::encode(&self.0);
+        serializer.serialize_str(&String::from_utf8_lossy(&bytes))
+    }
+}
+
+impl<'de> Deserialize<'de> for Kept {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let event = envelope::decode(text.as_bytes()).map_err(serde::de::Error::custom)?;
+        Ok(Self(Arc::new(event)))
+    }
+}
+
+/// Events by dependency.
+pub(crate) type KeptEvents = BTreeMap<String, Kept>;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Held {
+    event: Kept,
+    at: Timestamp,
+}
+
+/// A firing that has begun and has not ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Begun {
+    by: String,
+    events: KeptEvents,
+}
+
+/// What is held for one trigger.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct State {
+    /// Names the spec that this state belongs to.
+    spec: String,
+    held: BTreeMap<String, Held>,
+    firing: Vec<Begun>,
+    used: VecDeque<String>,
+}
+
+/// What an event does to a condition.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Step {
+    /// It waits for the others.
+    Held,
+    /// It waits, and the older event of its dependency no longer does.
+    Replaced(Arc<Event>),
+    /// These fire. The name is for [`State::done`].
+    Fire(String, KeptEvents),
+    /// It was delivered before and its part is done.
+    Known,
+}
+
+/// A name for an event under a dependency, short whatever ids senders choose.
+fn key(dependency: &str, event: &Event) -> String {
+    let mut text = crate::triggers::digest(&[dependency, &identity(event)]);
+    text.truncate(20);
+    text
+}
+
+impl State {
+    /// Empty, for a spec.
+    pub(crate) fn new(spec: &str) -> Self {
+        Self {
+            spec: spec.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether it belongs to a spec.
+    pub(crate) fn is_of(&self, spec: &str) -> bool {
+        self.spec == spec
+    }
+
+    /// The distinct events that are held or firing.
+    pub(crate) fn pending(&self) -> BTreeSet<String> {
+        let held = self.held.values().map(|held| &held.event);
+        let firing = self.firing.iter().flat_map(|begun| begun.events.values());
+        held.chain(firing).map(|kept| identity(&kept.0)).collect()
+    }
+
+    /// The dependencies that have an event now.
+    pub(crate) fn present(&self) -> BTreeSet<&str> {
+        self.held.keys().map(String::as_str).collect()
+    }
+
+    /// Takes an event that passed the filters of a dependency.
+    pub(crate) fn on_event(
+        &mut self,
+        condition: &Condition,
+        dependency: &str,
+        event: &Arc<Event>,
+        at: Timestamp,
+    ) -> Step {
+        let key = key(dependency, event);
+        if let Some(begun) = self.firing.iter().find(|begun| begun.by == key) {
+            return Step::Fire(key, begun.events.clone());
+        }
+        let same = |kept: &Kept| identity(&kept.0) == identity(event);
+        let firing = |begun: &Begun| begun.events.get(dependency).is_some_and(same);
+        let held = self.held.get(dependency).is_some_and(|held| same(&held.event));
+        if held || self.used.contains(&key) || self.firing.iter().any(firing) {
+            return Step::Known;
+        }
+        let kept = Kept(Arc::clone(event));
+        if condition.holds(|name| name == dependency || self.held.contains_key(name)) {
+            let held = std::mem::take(&mut self.held).into_iter();
+            let mut events: KeptEvents = held.map(|(name, held)| (name, held.event)).collect();
+            if let Some(older) = events.insert(dependency.to_owned(), kept) {
+                self.forget(dependency, &older.0);
+            }
+            self.firing.push(Begun {
+                by: key.clone(),
+                events: events.clone(),
+            });
+            return Step::Fire(key, events);
+        }
+        let held = Held { event: kept, at };
+        match self.held.insert(dependency.to_owned(), held) {
+            None => Step::Held,
+            Some(older) => {
+                self.forget(dependency, &older.event.0);
+                Step::Replaced(older.event.0)
+            }
+        }
+    }
+
+    /// A firing has ended, well or not: its events are used.
+    pub(crate) fn done(&mut self, by: &str) {
+        let (ended, going): (Vec<_>, Vec<_>) = std::mem::take(&mut self.firing)
+            .into_iter()
+            .partition(|begun| begun.by == by);
+        self.firing = going;
+        for begun in ended {
+            for (dependency, kept) in begun.events {
+                self.forget(&dependency, &kept.0);
+            }
+        }
+    }
+
+    /// Drops events that have been held since before a time. Returns whether there were any.
+    pub(crate) fn reset(&mut self, before: Timestamp) -> bool {
+        let (stale, fresh): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|(_, held)| held.at < before);
+        self.held = fresh;
+        for (dependency, held) in &stale {
+            self.forget(dependency, &held.event.0);
+        }
+        !stale.is_empty()
+    }
+
+    fn forget(&mut self, dependency: &str, event: &Event) {
+        self.used.push_back(key(dependency, event));
+        while self.used.len() > REMEMBERED {
+            self.used.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::event;
+
+    /// Events are written `a1`: dependency `a`, id `a1`. Firings are written as their ids in order of dependency.
+    fn play(condition: &str, names: &[&str], sequence: &str) -> (Vec<String>, State) {
+        let condition = match condition {
+            "" => Condition::all(names),
+            text => Condition::compile(text, names).unwrap(),
+        };
+        let mut state = State::new("v1");
+        let mut firings = Vec::new();
+        for id in sequence.split_whitespace() {
+            let event = Arc::new(event(id, "{}"));
+            let dependency = id.get(..1).unwrap();
+            let step = state.on_event(&condition, dependency, &event, Timestamp::UNIX_EPOCH);
+            if let Step::Fire(by, events) = step {
+                let ids: Vec<_> = events.values().map(|kept| kept.0.id.clone()).collect();
+                firings.push(ids.join(","));
+                state.done(&by);
+            }
+            // What is stored is what goes on.
+            let stored = serde_json::to_vec(&state).unwrap();
+            state = serde_json::from_slice(&stored).unwrap();
+        }
+        (firings, state)
+    }
+
+    #[test]
+    fn sequences_fire_as_the_reference_says() {
+        for (case, condition, sequence, expected) in [
+            ("Q3", "a && b", "a1 a2 b1", vec!["a2,b1"]),
+            ("Q4", "a && b", "a1 b1 b2 a2", vec!["a1,b1", "a2,b2"]),
+            ("Q5", "(a || b) && c", "a1 b1 c1", vec!["a1,b1,c1"]),
+            ("Q6", "(a && b) || c", "a1 c1 b1", vec!["a1,c1"]),
+            ("Q7", "(a && b) || c", "a1 b1 b2 c1", vec!["a1,b1", "b2,c1"]),
+            ("Q16", "a && b", "a1 a1 b1", vec!["a1,b1"]),
+            ("used events come again", "a && b", "a1 b1 a1 b1", vec!["a1,b1"]),
+            ("a replaced event comes again", "a && b", "a1 a2 a1 b1", vec!["a2,b1"]),
+            ("all", "", "c1 a1 b1", vec!["a1,b1,c1"]),
+        ] {
+            let (firings, _) = play(condition, &["a", "b", "c"], sequence);
+            assert_eq!(firings, expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_firing_that_has_not_ended_is_found_again_and_nothing_is_used_twice() {
+        let condition = Condition::compile("a && b", &["a", "b"]).unwrap();
+        let mut state = State::new("v1");
+        let (a1, b1, b2) = (event("a1", "{}"), event("b1", "{}"), event("b2", "{}"));
+        let mut take = |dependency: &str, event: &Event| {
+            state.on_event(&condition, dependency, &Arc::new(event.clone()), Timestamp::UNIX_EPOCH)
+        };
+        assert_eq!(take("a", &a1), Step::Held);
+        let Step::Fire(by, events) = take("b", &b1) else { panic!() };
+        assert_eq!(take("b", &b1), Step::Fire(by.clone(), events));
+        assert_eq!(take("a", &a1), Step::Known);
+        assert_eq!(take("b", &b2), Step::Held);
+        state.done(&by);
+        assert_eq!(state.present(), BTreeSet::from(["b"]));
+    }
+
+    #[test]
+    fn one_event_for_two_dependencies_fires_once() {
+        let condition = Condition::compile("a && b", &["a", "b"]).unwrap();
+        let mut state = State::new("v1");
+        let e1 = Arc::new(event("e1", "{}"));
+        assert_eq!(state.on_event(&condition, "a", &e1, Timestamp::UNIX_EPOCH), Step::Held);
+        let Step::Fire(_, events) = state.on_event(&condition, "b", &e1, Timestamp::UNIX_EPOCH)
+        else {
+            panic!()
+        };
+        assert_eq!(events.len(), 2);
+        assert_eq!(state.pending().len(), 1);
+    }
+
+    #[test]
+    fn a_reset_drops_what_was_held_before_it() {
+        let (_, mut state) = play("a && b", &["a", "b"], "a1");
+        assert!(!state.reset(Timestamp::UNIX_EPOCH));
+        assert!(state.reset("2026-01-01T00:00:00Z".parse().unwrap()));
+        assert!(state.present().is_empty());
+    }
+}

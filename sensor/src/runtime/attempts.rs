@@ -1,0 +1,195 @@
+//! One firing from events to its end: rate limit, attempts, policy, dlqTrigger. It settles no message.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use tiphys_core::backoff::BackoffSpec;
+use tiphys_core::tasks::chain;
+
+use super::runner::Runner;
+use crate::document::Events;
+use crate::prepared::Launcher;
+use crate::spec::K8sPolicySpec;
+use crate::triggers::{FireError, Fired, Kind};
+
+/// How a firing ended.
+pub(super) enum End {
+    /// The effect is there.
+    Fired,
+    /// The target is away: the same events later.
+    Later,
+    /// Given up.
+    Dead,
+    /// The sensor stops: somebody else does it.
+    Stopped,
+}
+
+enum Failure {
+    Stopped,
+    Error(FireError),
+}
+
+impl Runner {
+    /// Fires events. Nothing is lost when the future is dropped: the effect is repeatable or has not begun.
+    pub(super) async fn fire(&self, events: &Events) -> End {
+        let trigger = &self.prepared.name;
+        if let Some(limit) = &self.limit {
+            tokio::select! {
+                biased;
+                () = limit.wait() => {}
+                () = self.stop.cancelled() => return End::Stopped,
+            }
+        }
+        let launcher = &self.prepared.launcher;
+        let error = match self.attempt(launcher, events).await {
+            Ok(fired) => {
+                success(trigger, events, &fired);
+                return End::Fired;
+            }
+            Err(Failure::Stopped) => return End::Stopped,
+            Err(Failure::Error(error)) => error,
+        };
+        let Some(dlq) = &self.prepared.dlq else {
+            let reason = chain(&error);
+            if error.is_transient() && self.at_least_once {
+                tracing::warn!(error = reason, events = ids(events), "the target is away; the events wait");
+                return End::Later;
+            }
+            self.metrics.retries_failed.inc();
+            tracing::warn!(
+                error = reason,
+                events = ids(events),
+                "Failed to execute a trigger; the events are dead"
+            );
+            return End::Dead;
+        };
+        self.metrics.retries_failed.inc();
+        tracing::warn!(
+            error = chain(&error),
+            events = ids(events),
+            dlq = dlq.name,
+            "Failed to execute a trigger; the dlqTrigger fires"
+        );
+        match self.attempt(dlq, events).await {
+            Ok(fired) => {
+                success(&dlq.name, events, &fired);
+                End::Dead
+            }
+            Err(Failure::Stopped) => End::Stopped,
+            Err(Failure::Error(error)) => {
+                let reason = chain(&error);
+                if error.is_transient() && self.at_least_once {
+                    tracing::warn!(error = reason, events = ids(events), "the dlqTrigger's target is away; the events wait");
+                    return End::Later;
+                }
+                tracing::error!(
+                    error = reason,
+                    events = ids(events),
+                    "failed to trigger dlqTrigger; the events are dead"
+                );
+                End::Dead
+            }
+        }
+    }
+
+    async fn attempt(&self, launcher: &Launcher, events: &Events) -> Result<Fired, Failure> {
+        let id = launcher.firing_id(events);
+        let mut attempt = 1;
+        loop {
+            let begun = Instant::now();
+            let result = self.once(launcher, events, &id).await;
+            self.metrics.action.observe(begun.elapsed().as_secs_f64());
+            let error = match result {
+                Ok(fired) => {
+                    self.metrics.triggered.inc();
+                    return Ok(fired);
+                }
+                Err(error) => error,
+            };
+            self.metrics.failed.inc();
+            let Some(wait) = launcher.attempts.wait_after(attempt) else {
+                return Err(Failure::Error(error));
+            };
+            tracing::debug!(attempt, error = chain(&error), "a trigger failed and is tried again");
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.stop.cancelled() => return Err(Failure::Stopped),
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn once(
+        &self,
+        launcher: &Launcher,
+        events: &Events,
+        id: &str,
+    ) -> Result<Fired, FireError> {
+        let effect = launcher.plan(events, id, &self.world).await?;
+        let fired = effect.perform(&self.world).await?;
+        let policy = launcher.policy.as_ref().and_then(|policy| policy.k8s.as_ref());
+        if let (Some(policy), Fired::Created { api_version, kind, namespace, name, .. }) =
+            (policy, &fired)
+        {
+            let kind = Kind {
+                api_version: api_version.clone(),
+                kind: kind.clone(),
+            };
+            self.await_labels(policy, &kind, namespace, name).await?;
+        }
+        Ok(fired)
+    }
+
+    /// Looks at an object until it has the labels, or the backoff ends.
+    async fn await_labels(
+        &self,
+        policy: &K8sPolicySpec,
+        kind: &Kind,
+        namespace: &str,
+        name: &str,
+    ) -> Result<(), FireError> {
+        let Some(labels) = &policy.labels else {
+            return Ok(());
+        };
+        let backoff = policy.backoff.as_ref().map_or_else(
+            || BackoffSpec::default().backoff(),
+            BackoffSpec::backoff,
+        );
+        let mut attempt = 1;
+        loop {
+            let live = self.world.labels(kind, namespace, name).await?;
+            let all = labels.iter().all(|(key, value)| live.get(key) == Some(value));
+            if all && !live.is_empty() {
+                return Ok(());
+            }
+            match backoff.wait_after(attempt) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None if policy.error_on_backoff_timeout => {
+                    return Err(FireError::permanent(
+                        "failed to determine status of the triggered resource. setting trigger state as failed",
+                    ));
+                }
+                None => return Ok(()),
+            }
+            attempt += 1;
+        }
+    }
+}
+
+fn ids(events: &Events) -> String {
+    let ids: BTreeSet<&str> = events.values().map(|input| input.event().id.as_str()).collect();
+    ids.into_iter().collect::<Vec<_>>().join(",")
+}
+
+fn success(trigger: &str, events: &Events, fired: &Fired) {
+    if !tracing::enabled!(tracing::Level::INFO) {
+        return;
+    }
+    let dependencies: Vec<&str> = events.keys().map(String::as_str).collect();
+    tracing::info!(
+        triggeredBy = dependencies.join(","),
+        triggeredByEvents = ids(events),
+        effect = ?fired,
+        "Successfully processed trigger '{trigger}'"
+    );
+}

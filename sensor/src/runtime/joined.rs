@@ -1,0 +1,279 @@
+//! Conditions that need several events: the state machine, its durable state, and the order effect, state, ack.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tiphys_core::Event;
+use tiphys_eventbus::{Message, StateError};
+
+use super::attempts::End;
+use super::ledger::Outcome;
+use super::runner::{Answer, Runner};
+use crate::conditions::{KeptEvents, State, Step};
+use crate::dependency::{Admission, Dependency};
+use crate::document::{Events, Input};
+use crate::filters::{Detail, Report};
+
+/// What a condition holds, as far as this replica knows.
+pub(super) struct Joined {
+    state: Option<(State, Option<u64>)>,
+    empty: State,
+    /// Whether the stored events were counted.
+    adopted: bool,
+}
+
+/// What one dependency made of an event.
+enum Part {
+    Filtered,
+    Held,
+    Known,
+    Ended(Outcome),
+    Later,
+    Stopped,
+}
+
+impl Joined {
+    pub(super) fn new(runner: &Runner) -> Self {
+        Self {
+            state: None,
+            empty: State::new(&runner.prepared.version),
+            adopted: false,
+        }
+    }
+
+    /// Takes a message through its dependencies.
+    pub(super) async fn take(&mut self, runner: &Runner, message: Message) -> (Message, Answer) {
+        let mut message = message;
+        let answer = self.answer(runner, &mut message).await;
+        (message, answer)
+    }
+
+    async fn answer(&mut self, runner: &Runner, message: &mut Message) -> Answer {
+        let Some(event) = runner.event(message) else {
+            runner.ledger.begin(message.seq, message.delivery);
+            return Answer::End(Outcome::Dead);
+        };
+        if !runner.ack_first(message).await {
+            return Answer::Later;
+        }
+        let mut parts = Vec::new();
+        for dependency in &runner.prepared.dependencies {
+            if !dependency.matches(&event) {
+                continue;
+            }
+            let part = match self.part(runner, dependency, message, &event).await {
+                Ok(part) => part,
+                Err(error) => {
+                    tracing::warn!(%error, event = event.id, "cannot keep an event for its condition; it is delivered again");
+                    self.state = None;
+                    Part::Later
+                }
+            };
+            let ends = matches!(part, Part::Later | Part::Stopped);
+            parts.push(part);
+            if ends {
+                break;
+            }
+        }
+        self.sum(runner, message, &parts)
+    }
+
+    /// The answer to a message whose parts are counted where the state changed.
+    fn sum(&self, runner: &Runner, message: &Message, parts: &[Part]) -> Answer {
+        if parts.iter().any(|part| matches!(part, Part::Stopped)) {
+            return Answer::Stopped;
+        }
+        if parts.iter().any(|part| matches!(part, Part::Later)) {
+            return Answer::Later;
+        }
+        if parts.iter().any(|part| matches!(part, Part::Held | Part::Ended(_))) {
+            return Answer::Held;
+        }
+        if parts.iter().any(|part| matches!(part, Part::Known)) {
+            return Answer::Known;
+        }
+        runner.ledger.begin(message.seq, message.delivery);
+        Answer::End(Outcome::Filtered)
+    }
+
+    async fn part(
+        &mut self,
+        runner: &Runner,
+        dependency: &Dependency,
+        message: &Message,
+        event: &Arc<Event>,
+    ) -> Result<Part, StateError> {
+        let mut report = Report::new(Detail::Failures);
+        let input = match dependency.admit(event, &mut report) {
+            Admission::Passed(input) => input,
+            Admission::Filtered(verdict) => {
+                tracing::debug!(
+                    event = event.id,
+                    dependency = dependency.name,
+                    verdict = ?verdict,
+                    leaves = ?report.leaves,
+                    "an event is filtered"
+                );
+                return Ok(Part::Filtered);
+            }
+        };
+        let (condition, name) = (&runner.prepared.condition, &dependency.name);
+        let at = message.stored_at;
+        let step = self
+            .change(runner, |state| {
+                let reset = reset(runner, state);
+                let step = state.on_event(condition, name, input.event(), at);
+                let changed = reset || !matches!(step, Step::Known);
+                (step, changed)
+            })
+            .await?;
+        match step {
+            Step::Known => Ok(Part::Known),
+            Step::Held => {
+                tracing::debug!(
+                    event = event.id,
+                    dependency = name,
+                    missing = ?self.missing(runner),
+                    "an event waits for its condition"
+                );
+                Ok(Part::Held)
+            }
+            Step::Replaced(older) => {
+                tracing::debug!(event = event.id, replaced = older.id, dependency = name, "a newer event waits instead");
+                Ok(Part::Held)
+            }
+            Step::Fire(by, events) => self.finish(runner, message, &by, events).await,
+        }
+    }
+
+    async fn finish(
+        &mut self,
+        runner: &Runner,
+        message: &Message,
+        by: &str,
+        kept: KeptEvents,
+    ) -> Result<Part, StateError> {
+        let events: Events =
+            kept.into_iter().map(|(name, kept)| (name, Input::new(kept.0))).collect();
+        let outcome = match runner.marked(message, runner.fire(&events)).await {
+            End::Fired => Outcome::Fired,
+            End::Dead => Outcome::Dead,
+            End::Later if runner.at_least_once => return Ok(Part::Later),
+            End::Stopped if runner.at_least_once => return Ok(Part::Stopped),
+            End::Later | End::Stopped => Outcome::Dead,
+        };
+        let done = self.change_as(runner, outcome, |state| {
+            state.done(by);
+            ((), true)
+        });
+        done.await?;
+        Ok(Part::Ended(outcome))
+    }
+
+    fn missing(&self, runner: &Runner) -> Vec<Vec<String>> {
+        let Some((state, _)) = &self.state else {
+            return Vec::new();
+        };
+        let present = state.present();
+        runner.prepared.condition.missing(|name| present.contains(name))
+    }
+
+    /// Changes the stored state; events that leave it were replaced or reset, and are dead.
+    async fn change<T>(
+        &mut self,
+        runner: &Runner,
+        change: impl Fn(&mut State) -> (T, bool),
+    ) -> Result<T, StateError> {
+        self.change_as(runner, Outcome::Dead, change).await
+    }
+
+    /// Changes the stored state, again where another replica was faster. Events that leave it are counted.
+    async fn change_as<T>(
+        &mut self,
+        runner: &Runner,
+        outcome: Outcome,
+        change: impl Fn(&mut State) -> (T, bool),
+    ) -> Result<T, StateError> {
+        loop {
+            let (mut state, revision) = self.load(runner).await?;
+            let before = state.pending();
+            let (result, changed) = change(&mut state);
+            if !changed {
+                self.state = Some((state, revision));
+                return Ok(result);
+            }
+            let bytes = serde_json::to_vec(&state).map_err(|error| StateError::Unavailable {
+                reason: error.to_string(),
+            })?;
+            let store = runner.state().await?;
+            match store.put(runner.state_key(), Bytes::from(bytes), revision).await {
+                Ok(revision) => {
+                    count(runner, &before, &state.pending(), outcome);
+                    self.state = Some((state, Some(revision)));
+                    return Ok(result);
+                }
+                // The stored state is read anew and the change made on that.
+                Err(StateError::Conflict) => self.state = None,
+                Err(error) => {
+                    self.state = None;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    async fn load(&mut self, runner: &Runner) -> Result<(State, Option<u64>), StateError> {
+        if let Some(known) = self.state.take() {
+            return Ok(known);
+        }
+        let entry = runner.state().await?.get(runner.state_key()).await?;
+        let Some(entry) = entry else {
+            self.adopted = true;
+            return Ok((self.empty.clone(), None));
+        };
+        let stored = serde_json::from_slice::<State>(&entry.value).ok();
+        let current = stored.as_ref().is_some_and(|state| state.is_of(&runner.prepared.version));
+        let events = stored.as_ref().map_or(0, |state| state.pending().len());
+        if !self.adopted {
+            self.adopted = true;
+            if current {
+                runner.ledger.adopt(events);
+            } else {
+                runner.ledger.drop_carried(events);
+            }
+        }
+        match stored {
+            Some(state) if current => Ok((state, Some(entry.revision))),
+            _ => {
+                if events > 0 {
+                    tracing::warn!(events, "held events are dropped: the condition has changed");
+                }
+                Ok((self.empty.clone(), Some(entry.revision)))
+            }
+        }
+    }
+}
+
+/// Drops what was held before the last tick of a schedule. A tick that fell into downtime counts too.
+fn reset(runner: &Runner, state: &mut State) -> bool {
+    if runner.prepared.resets.is_empty() || state.present().is_empty() {
+        return false;
+    }
+    let now = Timestamp::now();
+    let ticks = runner.prepared.resets.iter().filter_map(|schedule| schedule.last_before(now));
+    ticks.max().is_some_and(|tick| state.reset(tick))
+}
+
+fn count(
+    runner: &Runner,
+    before: &BTreeSet<String>,
+    after: &BTreeSet<String>,
+    outcome: Outcome,
+) {
+    for _ in after.difference(before) {
+        runner.ledger.entered();
+    }
+    runner.ledger.leave(outcome, before.difference(after).count());
+}

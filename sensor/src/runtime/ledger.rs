@@ -1,0 +1,162 @@
+//! What becomes of each event, counted once per trigger: `accepted = fired + filtered + pending + dead`.
+//! It holds numbers only; deliveries of the same event share one entry.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tiphys_core::metrics::TriggerMetrics;
+
+/// The end of an event; of several, the greatest counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Outcome {
+    Filtered,
+    Fired,
+    Dead,
+}
+
+pub(super) struct Ledger {
+    metrics: TriggerMetrics,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    events: HashMap<u64, Progress>,
+    /// Events that an earlier run of this trigger in this process counted and did not finish.
+    carried: u64,
+}
+
+/// How far an event is that was delivered and not acknowledged.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Progress {
+    /// Dependencies whose firing has ended.
+    pub(super) done: HashSet<usize>,
+    /// The worst of their ends.
+    pub(super) outcome: Option<Outcome>,
+}
+
+impl Ledger {
+    /// Goes on where an earlier run of the trigger in this process stopped.
+    pub(super) fn new(metrics: TriggerMetrics) -> Self {
+        let carried = u64::try_from(metrics.pending.get()).unwrap_or(0);
+        Self {
+            metrics,
+            open: Mutex::new(Open {
+                carried,
+                ..Open::default()
+            }),
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts an event that is pending from now on, unless an earlier run has.
+    fn enter(&self, open: &mut Open, seen_before: bool) {
+        if seen_before && open.carried > 0 {
+            open.carried -= 1;
+        } else {
+            self.metrics.accepted.inc();
+            self.metrics.pending.inc();
+        }
+    }
+
+    /// A message came. Returns how far it got before.
+    pub(super) fn begin(&self, seq: u64, delivery: u64) -> Progress {
+        let mut open = self.open();
+        if let Some(progress) = open.events.get(&seq) {
+            self.metrics.redelivered.inc();
+            return progress.clone();
+        }
+        self.enter(&mut open, delivery > 1);
+        open.events.insert(seq, Progress::default());
+        Progress::default()
+    }
+
+    /// Remembers how far a message got, for its next delivery.
+    pub(super) fn progress(&self, seq: u64, progress: Progress) {
+        self.open().events.insert(seq, progress);
+    }
+
+    /// A message is acknowledged.
+    pub(super) fn end(&self, seq: u64, outcome: Outcome) {
+        if self.open().events.remove(&seq).is_some() {
+            self.leave(outcome, 1);
+        }
+    }
+
+    /// A message whose event stays pending in a condition.
+    pub(super) fn held(&self, seq: u64) {
+        self.open().events.remove(&seq);
+    }
+
+    /// A message whose event was counted at an earlier delivery.
+    pub(super) fn repeated(&self) {
+        self.metrics.redelivered.inc();
+    }
+
+    /// Events that pend no longer.
+    pub(super) fn leave(&self, outcome: Outcome, events: usize) {
+        let signed = i64::try_from(events).unwrap_or(i64::MAX);
+        let events = u64::try_from(events).unwrap_or(u64::MAX);
+        self.metrics.pending.sub(signed);
+        match outcome {
+            Outcome::Filtered => self.metrics.filtered.inc_by(events),
+            Outcome::Fired => self.metrics.fired.inc_by(events),
+            Outcome::Dead => self.metrics.dead.inc_by(events),
+        }
+    }
+
+    /// An event that a condition holds from now on.
+    pub(super) fn entered(&self) {
+        self.metrics.accepted.inc();
+        self.metrics.pending.inc();
+    }
+
+    /// Counts events of a stored state that this process does not know yet.
+    pub(super) fn adopt(&self, events: usize) {
+        let mut open = self.open();
+        for _ in 0..events {
+            self.enter(&mut open, true);
+        }
+    }
+
+    /// Counts stored events that an earlier run held and that a changed spec drops.
+    pub(super) fn drop_carried(&self, events: usize) {
+        let mut open = self.open();
+        let known = open.carried.min(u64::try_from(events).unwrap_or(u64::MAX));
+        open.carried -= known;
+        drop(open);
+        self.leave(Outcome::Dead, usize::try_from(known).unwrap_or(0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tiphys_core::metrics::Metrics;
+
+    fn sums(metrics: &TriggerMetrics) -> [u64; 5] {
+        let pending = u64::try_from(metrics.pending.get()).unwrap();
+        let TriggerMetrics { accepted, fired, filtered, dead, .. } = metrics;
+        [accepted.get(), fired.get(), filtered.get(), dead.get(), pending]
+    }
+
+    #[test]
+    fn each_event_counts_once_however_often_it_comes() {
+        let metrics = Metrics::try_new("0").unwrap().trigger("n", "s", "t");
+        let ledger = Ledger::new(metrics.clone());
+        ledger.begin(1, 1);
+        ledger.begin(1, 2);
+        ledger.begin(2, 1);
+        ledger.end(1, Outcome::Fired);
+        ledger.end(1, Outcome::Fired);
+        assert_eq!(sums(&metrics), [2, 1, 0, 0, 1]);
+        // The trigger is restarted while the second is unfinished.
+        let ledger = Ledger::new(metrics.clone());
+        ledger.begin(2, 2);
+        ledger.end(2, Outcome::Dead);
+        assert_eq!(sums(&metrics), [2, 1, 0, 1, 0]);
+    }
+}

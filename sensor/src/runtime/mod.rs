@@ -1,0 +1,274 @@
+//! A running Sensor: one durable consumer and one task per trigger, from messages to effects to acknowledgements.
+//! It decides nothing about events: dependencies, filters and conditions do.
+//!
+//! ```text
+//! Subscriber ─▶ Runner ─▶ admit ─▶ single: fire each at once, many side by side
+//!                              └─▶ joined: state ─▶ fire ─▶ state, one after the other
+//!                                               Attempts: rate limit, retries, dlqTrigger
+//! Message ◀── ack after the effect │ retry_after while the target is away │ ack and count as dead
+//! ```
+//!
+//! What becomes of an event whose firing fails: a target that is away, busy or failing (`Transient`) gets it again and
+//! again with growing pauses; anything else is tried as often as `retryStrategy` says, then the `dlqTrigger` fires, and
+//! the event counts as dead. With a `dlqTrigger`, a target that is away is given up after the attempts too.
+
+mod attempts;
+mod joined;
+mod ledger;
+mod limit;
+mod runner;
+mod single;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tiphys_core::metrics::Metrics;
+use tiphys_core::{Problems, Secrets, Tasks};
+use tiphys_eventbus::{Bus, Start, SubjectPattern, SubscribeError, Subscription};
+use tracing::Instrument as _;
+
+use crate::prepared::{Owner, Prepared};
+use crate::spec::{Sensor, SensorSpec, TriggerSpec, template_engine};
+use crate::triggers::{FireError, World, digest};
+use ledger::Ledger;
+use limit::Limit;
+use runner::Runner;
+
+/// How long a message may stay without a sign before it is delivered again.
+pub(crate) const ACK_WAIT: Duration = Duration::from_secs(30);
+
+/// How long a stopping sensor finishes what it has in hand.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Where the state of conditions is kept.
+const STATE_BUCKET: &str = "tiphys-sensors";
+
+/// A Sensor object as the runtime needs it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SensorObject {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its annotations; they may choose the template engine.
+    pub annotations: BTreeMap<String, String>,
+    /// Its spec.
+    pub spec: SensorSpec,
+}
+
+impl SensorObject {
+    /// Takes a resource; one without a namespace is in the given one.
+    #[must_use]
+    pub fn new(sensor: Sensor, default_namespace: &str) -> Self {
+        let metadata = sensor.metadata;
+        Self {
+            namespace: metadata.namespace.unwrap_or_else(|| default_namespace.to_owned()),
+            name: metadata.name.unwrap_or_default(),
+            annotations: metadata.annotations.unwrap_or_default(),
+            spec: sensor.spec,
+        }
+    }
+}
+
+/// Why a sensor does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The spec must change.
+    #[error("the sensor is not valid: {0}")]
+    Invalid(String),
+    /// This build cannot run one of its triggers.
+    #[error("trigger {trigger:?} cannot run")]
+    Trigger {
+        /// The trigger's name.
+        trigger: String,
+        /// Why.
+        #[source]
+        source: FireError,
+    },
+    /// Try again: the bus cannot be reached.
+    #[error("cannot subscribe trigger {trigger:?}")]
+    Bus {
+        /// The trigger's name.
+        trigger: String,
+        /// Why.
+        #[source]
+        source: SubscribeError,
+    },
+}
+
+/// Starts sensors.
+#[derive(Debug, Clone, Copy)]
+pub struct SensorRuntime;
+
+/// A sensor that runs until it is stopped.
+pub struct RunningSensor {
+    tasks: Tasks,
+}
+
+impl RunningSensor {
+    /// Takes no more messages, finishes those in hand, and leaves the rest on the bus.
+    pub async fn stop(self) {
+        if let Err(error) = self.tasks.stop(GRACE).await {
+            tracing::warn!(%error, "a sensor was stopped with work in hand; it is delivered again");
+        }
+    }
+
+    /// Waits for a task of the sensor that ends unasked.
+    pub async fn failed(&self) -> tiphys_core::tasks::TaskFailed {
+        self.tasks.failed().await
+    }
+}
+
+impl SensorRuntime {
+    /// Subscribes every trigger, then starts them. Events published after this returns are not missed.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn start(
+        object: SensorObject,
+        bus: Bus,
+        client: kube::Client,
+        secrets: Arc<dyn Secrets>,
+        metrics: &Metrics,
+        tasks: &Tasks,
+    ) -> Result<RunningSensor, StartError> {
+        let SensorObject { namespace, name, annotations, spec } = object;
+        let engine = template_engine(&annotations).unwrap_or_default();
+        let mut problems = Problems::default();
+        problems.at("spec", |problems| spec.validate_with(engine, problems));
+        if problems.has_errors() {
+            return Err(StartError::Invalid(problems.errors()));
+        }
+        let owner = Owner {
+            namespace: namespace.clone(),
+            sensor: name.clone(),
+        };
+        let mut prepared = Vec::new();
+        for trigger in &spec.triggers {
+            let made = Prepared::new(&spec, trigger, &owner, engine);
+            let made = made.map_err(|source| StartError::Trigger {
+                trigger: trigger_name(trigger),
+                source,
+            })?;
+            prepared.push((made, trigger));
+        }
+        let prefix = durable_prefix(&owner);
+        let durable = |trigger: &str| format!("{prefix}{}", short(&[trigger], 12));
+        let wanted: Vec<String> = prepared.iter().map(|(made, _)| durable(&made.name)).collect();
+        forget_others(&bus, &prefix, &wanted).await;
+
+        let world = Arc::new(World::new(client, secrets));
+        let tasks = tasks.child();
+        let mut runners = Vec::new();
+        for (made, trigger) in prepared {
+            let subscription = subscription(durable(&made.name), &made);
+            let subscriber =
+                bus.subscribe(subscription.clone()).await.map_err(|source| StartError::Bus {
+                    trigger: made.name.clone(),
+                    source,
+                })?;
+            let counters = metrics.trigger(&namespace, &name, &made.name);
+            let runner = Runner {
+                limit: trigger.rate_limit.as_ref().map(Limit::new),
+                at_least_once: trigger.at_least_once != Some(false),
+                prepared: made,
+                subscription,
+                bus: bus.clone(),
+                world: Arc::clone(&world),
+                ledger: Ledger::new(counters.clone()),
+                metrics: counters,
+                stop: tasks.stop_token(),
+            };
+            runners.push((runner, subscriber));
+        }
+        let fields: Vec<String> =
+            spec.logging_fields.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let fields = fields.join(",");
+        for (runner, subscriber) in runners {
+            let trigger = runner.prepared.name.clone();
+            let span = tracing::info_span!("sensor", namespace, sensor = name, trigger, fields);
+            let task = format!("sensor {namespace}/{name} trigger {trigger}");
+            tasks.spawn(task, runner.run(subscriber).instrument(span));
+        }
+        tracing::info!(namespace, sensor = name, triggers = spec.triggers.len(), "Sensor started.");
+        Ok(RunningSensor { tasks })
+    }
+
+    /// Removes everything that a deleted sensor leaves on the bus: its consumers and held events.
+    ///
+    /// # Errors
+    /// When the bus cannot be reached; it can be done again.
+    pub async fn forget(bus: &Bus, namespace: &str, name: &str) -> Result<(), SubscribeError> {
+        let owner = Owner {
+            namespace: namespace.to_owned(),
+            sensor: name.to_owned(),
+        };
+        for durable in bus.durables(&durable_prefix(&owner)).await? {
+            forget(bus, &durable).await?;
+        }
+        Ok(())
+    }
+}
+
+fn trigger_name(trigger: &TriggerSpec) -> String {
+    trigger.template.as_ref().map(|template| template.name.clone()).unwrap_or_default()
+}
+
+fn short(parts: &[&str], length: usize) -> String {
+    let mut text = digest(parts);
+    text.truncate(length);
+    text
+}
+
+/// Readable for people, and unambiguous by its hash whatever the names are.
+fn durable_prefix(owner: &Owner) -> String {
+    let plain = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
+    let namespace: String = owner.namespace.chars().filter(plain).take(40).collect();
+    format!("tiphys-{namespace}-{}-", short(&[&owner.namespace, &owner.sensor], 12))
+}
+
+fn subscription(durable: String, prepared: &Prepared) -> Subscription {
+    let mut subjects: Vec<SubjectPattern> = prepared
+        .dependencies
+        .iter()
+        .map(|dependency| SubjectPattern {
+            source: dependency.source.clone(),
+            event: dependency.event.clone(),
+        })
+        .collect();
+    subjects.sort();
+    subjects.dedup();
+    Subscription {
+        durable,
+        subjects,
+        start: Start::New,
+        ack_wait: ACK_WAIT,
+        max_in_flight: prepared.launcher.parallel,
+    }
+}
+
+/// A trigger that is no longer in the spec leaves nothing behind. What cannot be removed now goes the next time.
+async fn forget_others(bus: &Bus, prefix: &str, wanted: &[String]) {
+    let Ok(known) = bus.durables(prefix).await else {
+        return;
+    };
+    for durable in known.iter().filter(|durable| !wanted.contains(durable)) {
+        if let Err(error) = forget(bus, durable).await {
+            tracing::debug!(durable, %error, "an unused consumer stays for now");
+        }
+    }
+}
+
+async fn forget(bus: &Bus, durable: &str) -> Result<(), SubscribeError> {
+    if let Ok(state) = bus.state(STATE_BUCKET).await {
+        let gone = state.delete(durable).await;
+        gone.map_err(|error| SubscribeError::Unavailable {
+            reason: error.to_string(),
+        })?;
+    }
+    bus.forget(durable).await
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! The loop of one trigger: takes messages, keeps so many under way, settles them, and subscribes again where it must.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use tiphys_core::backoff::Backoff;
+use tiphys_core::envelope::EnvelopeError;
+use tiphys_core::metrics::TriggerMetrics;
+use tiphys_core::{Event, tasks};
+use tiphys_eventbus::{Bus, Message, Subscriber, Subscription};
+use tokio_util::sync::CancellationToken;
+
+use super::joined::Joined;
+use super::ledger::{Ledger, Outcome};
+use super::limit::Limit;
+use super::{ACK_WAIT, STATE_BUCKET};
+use crate::prepared::Prepared;
+use crate::triggers::World;
+
+/// One trigger at work.
+pub(super) struct Runner {
+    pub(super) prepared: Prepared,
+    pub(super) at_least_once: bool,
+    pub(super) limit: Option<Limit>,
+    pub(super) subscription: Subscription,
+    pub(super) bus: Bus,
+    pub(super) world: Arc<World>,
+    pub(super) metrics: TriggerMetrics,
+    pub(super) ledger: Ledger,
+    pub(super) stop: CancellationToken,
+}
+
+/// What a message is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It has an end.
+    End(Outcome),
+    /// Its event is held by the stored state.
+    Held,
+    /// Its event was counted before.
+    Known,
+    /// Again after a pause.
+    Later,
+    /// Again at once, by somebody else.
+    Stopped,
+}
+
+impl Runner {
+    /// Runs until the signal to stop; finishes what is in hand.
+    pub(super) async fn run(self, subscriber: Subscriber) -> Result<(), Infallible> {
+        let mut subscriber = subscriber;
+        let mut joined = self.prepared.condition.needs_all().then(|| Joined::new(&self));
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => break,
+                Some(()) = under_way.next(), if !under_way.is_empty() => {}
+                next = subscriber.next(), if under_way.len() < self.prepared.launcher.parallel => {
+                    match next {
+                        Ok(message) => match &mut joined {
+                            // One after the other, because each changes what the next one meets.
+                            Some(joined) => {
+                                let (message, answer) = joined.take(&self, message).await;
+                                under_way.push(self.work(message, Some(answer)));
+                            }
+                            None => under_way.push(self.work(message, None)),
+                        },
+                        Err(error) => {
+                            tracing::warn!(%error, "the subscription ended; subscribing again");
+                            let Some(again) = self.subscribe().await else { break };
+                            subscriber = again;
+                        }
+                    }
+                }
+            }
+        }
+        while under_way.next().await.is_some() {}
+        Ok(())
+    }
+
+    /// Subscribes again until it works; `None` when asked to stop.
+    async fn subscribe(&self) -> Option<Subscriber> {
+        let backoff = Backoff::reconnect();
+        let mut attempt = 1;
+        loop {
+            let wait = backoff.wait_after(attempt).unwrap_or(backoff.longest);
+            tokio::select! {
+                () = self.stop.cancelled() => return None,
+                () = tokio::time::sleep(wait) => {}
+            }
+            match self.bus.subscribe(self.subscription.clone()).await {
+                Ok(subscriber) => {
+                    tracing::info!("subscribed again");
+                    return Some(subscriber);
+                }
+                Err(error) => tracing::debug!(%error, "cannot subscribe yet"),
+            }
+            attempt = attempt.saturating_add(1);
+        }
+    }
+
+    /// Works on a message unless that is done, then answers it.
+    async fn work(&self, message: Message, answer: Option<Answer>) {
+        let (message, answer) = match answer {
+            Some(answer) => (message, answer),
+            None => {
+                let mut message = message;
+                let answer = self.single(&mut message).await;
+                (message, answer)
+            }
+        };
+        self.settle(&message, answer).await;
+    }
+
+    async fn settle(&self, message: &Message, answer: Answer) {
+        let settled = match answer {
+            Answer::Later => {
+                let wait = pause(message.delivery);
+                message.retry_after(wait).await
+            }
+            Answer::Stopped => message.retry_after(Duration::ZERO).await,
+            Answer::End(_) | Answer::Held | Answer::Known => message.ack().await,
+        };
+        if let Err(error) = &settled {
+            tracing::debug!(%error, seq = message.seq, "the message will come again");
+        }
+        match answer {
+            // Where the bus has no acknowledgement, the entry stays and tells the next delivery how far it got.
+            Answer::End(outcome) if settled.is_ok() => self.ledger.end(message.seq, outcome),
+            Answer::Held => self.ledger.held(message.seq),
+            Answer::Known => self.ledger.repeated(),
+            Answer::End(_) | Answer::Later | Answer::Stopped => {}
+        }
+    }
+
+    /// The event of a message; a poison message is counted and set aside in the log.
+    pub(super) fn event(&self, message: &mut Message) -> Option<Arc<Event>> {
+        let taken = EnvelopeError::Rule(String::new());
+        match std::mem::replace(&mut message.event, Err(taken)) {
+            Ok(event) => Some(Arc::new(event)),
+            Err(error) => {
+                tracing::warn!(
+                    error = tasks::chain(&error),
+                    seq = message.seq,
+                    bytes = message.raw.len(),
+                    "a message is no event; it is dead"
+                );
+                None
+            }
+        }
+    }
+
+    /// Waits for work on a message, telling the bus now and then that it goes on.
+    pub(super) async fn marked<T>(&self, message: &Message, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = tokio::time::sleep(ACK_WAIT / 3) => {
+                    if let Err(error) = message.in_progress().await {
+                        tracing::debug!(%error, "cannot mark a message as in progress");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Acknowledges before the effect, where the spec asks for at most once.
+    pub(super) async fn ack_first(&self, message: &Message) -> bool {
+        self.at_least_once || message.ack().await.is_ok()
+    }
+
+    pub(super) fn state_key(&self) -> &str {
+        &self.subscription.durable
+    }
+
+    pub(super) async fn state(
+        &self,
+    ) -> Result<Arc<dyn tiphys_eventbus::State>, tiphys_eventbus::StateError> {
+        self.bus.state(STATE_BUCKET).await
+    }
+}
+
+/// From a second up to a minute, the longer the more often it was delivered.
+fn pause(delivery: u64) -> Duration {
+    let backoff = Backoff {
+        first: Duration::from_secs(1),
+        factor: 2.0,
+        jitter: 0.5,
+        steps: u32::MAX,
+        longest: Duration::from_secs(60),
+    };
+    let attempt = u32::try_from(delivery).unwrap_or(u32::MAX - 1).clamp(1, 1000);
+    backoff.wait_after(attempt).unwrap_or(backoff.longest)
+}
