@@ -21,7 +21,7 @@ pub use bus::{
 };
 pub use embedded::{Discard, EmbeddedConfig, Limits};
 pub use resource::{
-    BusConfig, BusStatusConfig, EventBus, EventBusSpec, EventBusStatus, JetStreamConfig,
-    JetStreamExotic, JetStreamServers, KafkaBus, KafkaConsumerGroup, NatsAuth, NatsBus, NatsExotic,
-    NatsNative, Persistence, ServerContainer, StreamRetention, StreamSettings,
+    BusConfig, BusStatusConfig, DURABILITY_ANNOTATION, EventBus, EventBusSpec, EventBusStatus,
+    JetStreamConfig, JetStreamExotic, JetStreamServers, KafkaBus, KafkaConsumerGroup, NatsAuth,
+    NatsBus, NatsExotic, NatsNative, Persistence, ServerContainer, StreamRetention, StreamSettings,
 };

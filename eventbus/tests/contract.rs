@@ -1,5 +1,5 @@
 //! What every bus promises, tried on each of them.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 

@@ -10,8 +10,10 @@
 //! An event is on the disk before it is acknowledged to its sender. An acknowledgement by a consumer may be lost
 //! with the process; the event is then delivered again. One process at a time uses the folder.
 
+mod config;
 mod consumer;
 mod dedup;
+mod folder;
 mod log;
 mod meta;
 mod record;
@@ -23,9 +25,7 @@ mod subscriber;
 mod tests;
 mod writer;
 
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::fs::File;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -33,13 +33,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rustix::fs::FlockOperation;
 use tiphys_core::{Event, envelope};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
 use self::consumer::Consumer;
 use self::dedup::Dedup;
+use self::folder::{lock, unusable};
 use self::log::{Log, SegmentSize};
 use self::meta::{Change, Changes, Meta};
 use self::record::{Draft, TooLong};
@@ -53,89 +53,12 @@ use crate::bus::{
 };
 use crate::names;
 
+pub use self::config::{Discard, EmbeddedConfig, Limits};
+
 /// No publish waits longer.
 const PUBLISH_WAIT: Duration = Duration::from_secs(2);
-/// How many events may wait for the disk at once.
-const QUEUE: usize = 8192;
-
-/// Where an embedded bus is kept and how much of it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EmbeddedConfig {
-    /// The folder; made when it is absent. One process at a time uses it.
-    pub dir: PathBuf,
-    /// What is kept.
-    pub limits: Limits,
-    /// For how long an event with a known key is a duplicate. At most the last 500,000 events are known.
-    pub dedup_window: Duration,
-    /// The size at which a new file is begun; old events go by whole files.
-    pub segment_bytes: u64,
-}
-
-impl EmbeddedConfig {
-    /// The defaults: a week, no other limit, duplicates within 300 s.
-    #[must_use]
-    pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self {
-            dir: dir.into(),
-            limits: Limits::default(),
-            dedup_window: Duration::from_secs(300),
-            segment_bytes: 16 << 20,
-        }
-    }
-}
-
-/// How much is kept.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Limits {
-    /// Older events go, acknowledged or not; a loss is counted and warned about. Default 168 h.
-    pub max_age: Option<Duration>,
-    /// No more bytes of files.
-    pub max_bytes: Option<u64>,
-    /// No more events.
-    pub max_msgs: Option<u64>,
-    /// What gives way at `max_bytes` and `max_msgs`.
-    pub discard: Discard,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_age: Some(Duration::from_secs(168 * 3600)),
-            max_bytes: None,
-            max_msgs: None,
-            discard: Discard::New,
-        }
-    }
-}
-
-/// What gives way when a limit is met. Events that every consumer has acknowledged go first in any case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Discard {
-    /// New events are refused, so that senders hear of it.
-    #[default]
-    New,
-    /// The oldest events go, acknowledged or not; a loss is counted and warned about.
-    Old,
-}
-
-impl Limits {
-    /// The limit that so much goes beyond, for people.
-    fn exceeded(&self, messages: u64, bytes: u64) -> Option<String> {
-        if let Some(most) = self.max_msgs.filter(|most| messages > *most) {
-            return Some(format!("{most} events (maxMsgs)"));
-        }
-        let most = self.max_bytes.filter(|most| bytes > *most)?;
-        Some(format!("{most} bytes (maxBytes)"))
-    }
-
-    fn reduced(&self, part: impl Fn(u64) -> u64) -> Self {
-        Self {
-            max_bytes: self.max_bytes.map(&part),
-            max_msgs: self.max_msgs.map(&part),
-            ..self.clone()
-        }
-    }
-}
+/// How many KiB of events may wait for the disk at once.
+const QUEUE_KIB: u32 = 65_536;
 
 impl Bus {
     /// Opens or makes the bus in a folder, and mends what a crash left.
@@ -243,7 +166,7 @@ impl EmbeddedBus {
             meta,
             commands,
             changes,
-            queue: Arc::new(Semaphore::new(QUEUE)),
+            queue: Arc::new(Semaphore::new(QUEUE_KIB as usize)),
             threads: Mutex::new(Some(Threads {
                 writer,
                 meta: thread,
@@ -322,60 +245,6 @@ impl Drop for EmbeddedBus {
     }
 }
 
-/// Takes the folder for this process.
-fn lock(dir: &Path) -> Result<File, OpenError> {
-    let fatal = |error: std::io::Error| OpenError::Fatal {
-        reason: unusable(dir, &error),
-    };
-    std::fs::create_dir_all(dir).map_err(fatal)?;
-    let path = dir.join("lock");
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .create(true)
-        .read(true)
-        .write(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(fatal)?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let holder = std::fs::read_to_string(&path).unwrap_or_default();
-            let holder = match holder.trim() {
-                "" => String::new(),
-                pid => format!(" (process {pid})"),
-            };
-            return Err(OpenError::Fatal {
-                reason: format!(
-                    "another Tiphys{holder} uses the folder {}: stop it, or choose another data folder",
-                    dir.display()
-                ),
-            });
-        }
-        Err(error) => return Err(fatal(error.into())),
-    }
-    let pid = std::process::id().to_string();
-    file.set_len(0)
-        .and_then(|()| file.write_all(pid.as_bytes()))
-        .map_err(fatal)?;
-    Ok(file)
-}
-
-fn unusable(dir: &Path, error: &std::io::Error) -> String {
-    let dir = dir.display();
-    match error.kind() {
-        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => format!(
-            "the folder {dir} cannot be written ({error}): make it writable, or choose another data folder"
-        ),
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            format!("no space is left in {dir}: free some, or choose another data folder")
-        }
-        _ => format!(
-            "the folder {dir} cannot be used: {error}; choose another data folder or mend it"
-        ),
-    }
-}
-
 #[async_trait]
 impl Backend for EmbeddedBus {
     async fn publish(&self, event: &Event) -> Result<Stored, PublishError> {
@@ -390,7 +259,12 @@ impl Backend for EmbeddedBus {
         };
         let stored = async {
             let closed = |_| unavailable("the bus is closed");
-            let permit = self.queue.clone().acquire_owned().await;
+            let kib = u32::try_from(draft.len() / 1024 + 1).unwrap_or(QUEUE_KIB);
+            let permit = self
+                .queue
+                .clone()
+                .acquire_many_owned(kib.min(QUEUE_KIB))
+                .await;
             let permit = permit.map_err(|_| unavailable("the bus is closed"))?;
             let (reply, answer) = oneshot::channel();
             let job = Job {

@@ -1,6 +1,7 @@
 //! Tests of the embedded bus on real files: power cuts, full disks, locks, limits.
 
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;

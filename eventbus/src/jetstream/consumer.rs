@@ -15,12 +15,12 @@ use jiff::Timestamp;
 use tiphys_core::backoff::Backoff;
 use tiphys_core::envelope;
 use tiphys_core::tasks::chain;
+use tokio::sync::watch;
 
+use super::filters::{filters, wants};
 use super::link::Link;
-use super::stream::{STREAM, SUBJECTS};
-use crate::bus::{
-    AckError, Message, Receive, Settle, Start, SubjectPattern, SubscribeError, Subscription,
-};
+use super::stream::STREAM;
+use crate::bus::{AckError, Message, Receive, Settle, Start, SubscribeError, Subscription};
 
 /// How long one pull lasts, and how often the server says that it still does.
 const PULL: Duration = Duration::from_secs(60);
@@ -35,6 +35,7 @@ pub(crate) struct JetStreamSubscriber {
     subscription: Subscription,
     messages: Option<pull::Stream>,
     progress: Arc<Mutex<Progress>>,
+    connections: watch::Receiver<u64>,
     failures: u32,
 }
 
@@ -66,6 +67,7 @@ impl JetStreamSubscriber {
         subscription: Subscription,
     ) -> Result<Self, SubscribeError> {
         let subscriber = Self {
+            connections: link.connections.subscribe(),
             link,
             subscription,
             messages: None,
@@ -178,6 +180,12 @@ impl JetStreamSubscriber {
             };
             let next = tokio::select! {
                 () = stop.cancelled() => return Err(closed()),
+                changed = self.connections.changed() => {
+                    // The link keeps the sender.
+                    drop(changed);
+                    self.verify().await;
+                    continue;
+                }
                 next = messages.next() => next,
             };
             match next {
@@ -204,6 +212,19 @@ impl JetStreamSubscriber {
                 }
                 None => self.messages = None,
             }
+        }
+    }
+
+    /// After a reconnect: a consumer that the server lost answers no pull, and waiting for silence takes long.
+    async fn verify(&mut self) {
+        let Ok(context) = self.link.ready() else {
+            return;
+        };
+        let found: Result<Consumer<pull::Config>, _> = context
+            .get_consumer_from_stream(&self.subscription.durable, STREAM)
+            .await;
+        if found.is_err() {
+            self.messages = None;
         }
     }
 
@@ -260,7 +281,7 @@ impl JetStreamSubscriber {
                 return None;
             }
         };
-        if !self.wants(&message.subject) {
+        if !wants(&self.subscription.subjects, &message.subject) {
             // Overlapping patterns are one wide filter on the server.
             if let Err(error) = message.ack().await {
                 tracing::debug!(%error, "a message for others comes again");
@@ -286,17 +307,6 @@ impl JetStreamSubscriber {
                 progress: self.progress.clone(),
             }),
         })
-    }
-
-    fn wants(&self, subject: &str) -> bool {
-        let mut parts = subject.split('.').skip(1);
-        let (source, event) = (
-            parts.next().unwrap_or_default(),
-            parts.next().unwrap_or_default(),
-        );
-        let covers = |pattern: &str, name: &str| pattern == "*" || pattern == name;
-        let mut subjects = self.subscription.subjects.iter();
-        subjects.any(|pattern| covers(&pattern.source, source) && covers(&pattern.event, event))
     }
 }
 
@@ -355,34 +365,6 @@ fn differs(there: &async_nats::jetstream::consumer::Config, wanted: &pull::Confi
         != sorted(&wanted.filter_subject, &wanted.filter_subjects)
         || there.ack_wait != wanted.ack_wait
         || there.max_ack_pending != wanted.max_ack_pending
-}
-
-/// The server refuses filters that overlap: covered ones go, and where two only cross all of the stream is taken.
-fn filters(subjects: &[SubjectPattern]) -> Vec<String> {
-    let covers = |a: &str, b: &str| a == "*" || a == b;
-    let wide = |a: &SubjectPattern, b: &SubjectPattern| {
-        covers(&a.source, &b.source) && covers(&a.event, &b.event)
-    };
-    let all: BTreeSet<&SubjectPattern> = subjects.iter().collect();
-    let kept: Vec<_> = all
-        .iter()
-        .filter(|pattern| {
-            !all.iter()
-                .any(|other| other != *pattern && wide(other, pattern))
-        })
-        .collect();
-    let meet = |a: &str, b: &str| covers(a, b) || covers(b, a);
-    let crossing = kept.iter().enumerate().any(|(at, a)| {
-        kept.iter()
-            .skip(at + 1)
-            .any(|b| meet(&a.source, &b.source) && meet(&a.event, &b.event))
-    });
-    if crossing {
-        return vec![SUBJECTS.to_owned()];
-    }
-    kept.iter()
-        .map(|pattern| format!("{STREAM}.{}.{}", pattern.source, pattern.event))
-        .collect()
 }
 
 fn is_absent(kind: &ConsumerErrorKind) -> bool {
@@ -446,33 +428,5 @@ impl Settle for Delivered {
 
     async fn in_progress(&self) -> Result<(), AckError> {
         self.answer(AckKind::Progress).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn filters_never_overlap() {
-        let pattern = |text: &str| {
-            let (source, event) = text.split_once('.').unwrap();
-            SubjectPattern {
-                source: source.to_owned(),
-                event: event.to_owned(),
-            }
-        };
-        for (subjects, expected) in [
-            (
-                &["a.b", "a.c", "a.b"][..],
-                &["default.a.b", "default.a.c"][..],
-            ),
-            (&["a.*", "a.b", "c.d"], &["default.a.*", "default.c.d"]),
-            (&["*.*", "a.b"], &["default.*.*"]),
-            (&["a.*", "*.b"], &["default.*.*"]),
-        ] {
-            let subjects: Vec<_> = subjects.iter().map(|text| pattern(text)).collect();
-            assert_eq!(filters(&subjects), expected);
-        }
     }
 }

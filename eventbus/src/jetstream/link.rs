@@ -32,6 +32,8 @@ pub(crate) struct Link {
     pub(crate) context: watch::Sender<Option<Context>>,
     /// Asks for another look at the stream.
     pub(crate) look: Notify,
+    /// Grows each time that the bus is there again.
+    pub(crate) connections: watch::Sender<u64>,
     durability: AtomicU8,
 }
 
@@ -52,6 +54,7 @@ impl Link {
             }),
             context: watch::Sender::new(None),
             look: Notify::new(),
+            connections: watch::Sender::new(0),
             durability: AtomicU8::new(0),
         }
     }
@@ -263,6 +266,7 @@ impl Link {
                         }
                     }
                     self.report(Health::Connected);
+                    self.connections.send_modify(|count| *count += 1);
                     return;
                 }
                 Err(reason) => self.unavailable(reason),

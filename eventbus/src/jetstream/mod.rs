@@ -10,6 +10,7 @@
 
 mod consumer;
 mod credentials;
+mod filters;
 mod link;
 mod state;
 mod stream;
@@ -47,7 +48,8 @@ const OVERHEAD: usize = 512;
 impl Bus {
     /// Begins to connect, and returns at once: [`Bus::health`] tells when the servers are there.
     ///
-    /// The connection lasts until [`Bus::close`] or until `tasks` stop.
+    /// The connection lasts until [`Bus::close`], beyond the end of `tasks`, so that what is in hand can be settled.
+    /// `tasks` hear of its failure.
     ///
     /// # Errors
     /// When the url can never work.
@@ -57,9 +59,21 @@ impl Bus {
         tasks: &Tasks,
     ) -> Result<Self, OpenError> {
         let servers = link::addresses(&config.url).map_err(|reason| OpenError::Fatal { reason })?;
-        let tasks = tasks.child();
-        let link = Arc::new(Link::new(config, servers, secrets, tasks.clone()));
-        tasks.spawn("event bus", link.clone().run());
+        let own = Tasks::new();
+        let link = Arc::new(Link::new(config, servers, secrets, own.clone()));
+        own.spawn("event bus", link.clone().run());
+        let stop = tasks.stop_token();
+        tasks.spawn("event bus", async move {
+            let closed = own.stop_token();
+            tokio::select! {
+                failed = own.failed() => Err(failed),
+                () = stop.cancelled() => Ok(()),
+                () = closed.cancelled() => {
+                    stop.cancelled().await;
+                    Ok(())
+                }
+            }
+        });
         Ok(Self {
             backend: Arc::new(JetStreamBus { link }),
         })

@@ -1,5 +1,6 @@
 //! From the spec to what opens a bus, in the local shape and from a bus's status. It opens nothing.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tiphys_core::problems::Problems;
@@ -15,6 +16,7 @@ pub(super) const NO_KAFKA: &str = "is not supported yet as a bus; use jetstream 
 
 /// What opens a bus.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one per bus, moved once")]
 pub enum BusConfig {
     /// A log in a folder of this machine.
     Embedded(EmbeddedConfig),
@@ -52,7 +54,23 @@ pub enum NatsAuth {
     None,
 }
 
+/// The annotation of an EventBus that says what its servers keep in a power cut: `disk` or `memory`.
+pub const DURABILITY_ANNOTATION: &str = "tiphys.dev/bus-durability";
+
 impl BusConfig {
+    /// Takes what the EventBus's annotations say of servers that clients cannot ask.
+    #[must_use]
+    pub fn annotated(mut self, annotations: &BTreeMap<String, String>) -> Self {
+        if let Self::JetStream(config) = &mut self {
+            config.durability = match annotations.get(DURABILITY_ANNOTATION).map(String::as_str) {
+                Some("disk") => Some(Durability::Disk),
+                Some("memory") => Some(Durability::Memory),
+                _ => config.durability,
+            };
+        }
+        self
+    }
+
     /// The bus of the local shape: what a cluster would make is an embedded log under `data_dir`.
     ///
     /// An empty spec is the embedded log as well, for runs without an EventBus.
@@ -85,7 +103,7 @@ impl BusConfig {
                 (None, native) => embedded(
                     native
                         .as_ref()
-                        .map(|native| native.stream())
+                        .map(super::servers::NatsNative::stream)
                         .unwrap_or_default(),
                 ),
             },
@@ -98,7 +116,7 @@ impl BusConfig {
             }
             EventBusSpec { kafka: Some(_), .. } => {
                 problems.at("spec", |problems| {
-                    problems.at("kafka", |problems| problems.error(NO_KAFKA))
+                    problems.at("kafka", |problems| problems.error(NO_KAFKA));
                 });
                 return Err(problems);
             }
@@ -112,7 +130,7 @@ impl BusConfig {
             if text.is_empty() || text.starts_with('.') || text.contains(['/', '\\', '\0']) {
                 problems.at("metadata", |problems| {
                     problems.at(what, |problems| {
-                        problems.error("must be a name of letters, digits and \"-\"")
+                        problems.error("must be a name of letters, digits and \"-\"");
                     });
                 });
             }
@@ -141,7 +159,7 @@ impl BusConfig {
             BusStatusConfig { kafka: Some(_), .. } => {
                 problems.at("status", |problems| {
                     problems.at("config", |problems| {
-                        problems.at("kafka", |problems| problems.error(NO_KAFKA))
+                        problems.at("kafka", |problems| problems.error(NO_KAFKA));
                     });
                 });
                 Err(problems)
@@ -153,7 +171,7 @@ impl BusConfig {
             } => {
                 problems.at("status", |problems| {
                     problems.at("config", |problems| {
-                        problems.error("names no bus yet: is the controller running?")
+                        problems.error("names no bus yet: is the controller running?");
                     });
                 });
                 Err(problems)

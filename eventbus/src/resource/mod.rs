@@ -14,7 +14,7 @@ use tiphys_core::refs::KeyRef;
 use tiphys_core::spec::{Condition, SaslSpec, TlsSpec};
 
 pub(crate) use config::server_list;
-pub use config::{BusConfig, JetStreamConfig, NatsAuth};
+pub use config::{BusConfig, DURABILITY_ANNOTATION, JetStreamConfig, NatsAuth};
 pub use servers::{JetStreamServers, NatsNative, Persistence, ServerContainer};
 pub use stream::{StreamRetention, StreamSettings};
 
@@ -228,7 +228,7 @@ impl EventBusSpec {
         };
         if auth(old) != auth(self) {
             problems.at("nats", |problems| {
-                problems.error(format!("auth must stay {:?}", auth(old)))
+                problems.error(format!("auth must stay {:?}", auth(old)));
             });
         }
         let stream = |spec: &Self| {

@@ -53,7 +53,7 @@ impl Persistence {
             && !MODES.contains(&mode.as_str())
         {
             problems.at("accessMode", |problems| {
-                problems.error(format!("must be one of {}", MODES.join(", ")))
+                problems.error(format!("must be one of {}", MODES.join(", ")));
             });
         }
         if let Some(size) = &self.volume_size {
@@ -264,7 +264,7 @@ impl NatsNative {
         }
         if let Some(replicas) = self.replicas.filter(|replicas| *replicas < 3) {
             problems.at("replicas", |problems| {
-                problems.warning(format!("is {replicas}; 3 are made, for a quorum"))
+                problems.warning(format!("is {replicas}; 3 are made, for a quorum"));
             });
         }
         if let Some(persistence) = &self.persistence {
@@ -302,7 +302,7 @@ impl NatsNative {
 fn check_size(key: &str, text: Option<&str>, problems: &mut Problems) {
     if text.is_some_and(|text| parse_size(text).is_none()) {
         problems.at(key, |problems| {
-            problems.error("must be a size, as 1MB or 512KB")
+            problems.error("must be a size, as 1MB or 512KB");
         });
     }
 }
