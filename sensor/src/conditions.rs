@@ -129,7 +129,10 @@ impl State {
         }
         let same = |kept: &Kept| identity(&kept.0) == identity(event);
         let firing = |begun: &Begun| begun.events.get(dependency).is_some_and(same);
-        let held = self.held.get(dependency).is_some_and(|held| same(&held.event));
+        let held = self
+            .held
+            .get(dependency)
+            .is_some_and(|held| same(&held.event));
         if held || self.used.contains(&key) || self.firing.iter().any(firing) {
             return Step::Known;
         }
@@ -227,8 +230,18 @@ mod tests {
             ("Q6", "(a && b) || c", "a1 c1 b1", vec!["a1,c1"]),
             ("Q7", "(a && b) || c", "a1 b1 b2 c1", vec!["a1,b1", "b2,c1"]),
             ("Q16", "a && b", "a1 a1 b1", vec!["a1,b1"]),
-            ("used events come again", "a && b", "a1 b1 a1 b1", vec!["a1,b1"]),
-            ("a replaced event comes again", "a && b", "a1 a2 a1 b1", vec!["a2,b1"]),
+            (
+                "used events come again",
+                "a && b",
+                "a1 b1 a1 b1",
+                vec!["a1,b1"],
+            ),
+            (
+                "a replaced event comes again",
+                "a && b",
+                "a1 a2 a1 b1",
+                vec!["a2,b1"],
+            ),
             ("all", "", "c1 a1 b1", vec!["a1,b1,c1"]),
         ] {
             let (firings, _) = play(condition, &["a", "b", "c"], sequence);
@@ -242,10 +255,17 @@ mod tests {
         let mut state = State::new("v1");
         let (a1, b1, b2) = (event("a1", "{}"), event("b1", "{}"), event("b2", "{}"));
         let mut take = |dependency: &str, event: &Event| {
-            state.on_event(&condition, dependency, &Arc::new(event.clone()), Timestamp::UNIX_EPOCH)
+            state.on_event(
+                &condition,
+                dependency,
+                &Arc::new(event.clone()),
+                Timestamp::UNIX_EPOCH,
+            )
         };
         assert_eq!(take("a", &a1), Step::Held);
-        let Step::Fire(by, events) = take("b", &b1) else { panic!() };
+        let Step::Fire(by, events) = take("b", &b1) else {
+            panic!()
+        };
         assert_eq!(take("b", &b1), Step::Fire(by.clone(), events));
         assert_eq!(take("a", &a1), Step::Known);
         assert_eq!(take("b", &b2), Step::Held);
@@ -258,7 +278,10 @@ mod tests {
         let condition = Condition::compile("a && b", &["a", "b"]).unwrap();
         let mut state = State::new("v1");
         let e1 = Arc::new(event("e1", "{}"));
-        assert_eq!(state.on_event(&condition, "a", &e1, Timestamp::UNIX_EPOCH), Step::Held);
+        assert_eq!(
+            state.on_event(&condition, "a", &e1, Timestamp::UNIX_EPOCH),
+            Step::Held
+        );
         let Step::Fire(_, events) = state.on_event(&condition, "b", &e1, Timestamp::UNIX_EPOCH)
         else {
             panic!()

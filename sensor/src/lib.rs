@@ -13,6 +13,7 @@ mod cron;
 mod dependency;
 mod dialect;
 mod document;
+mod dry_run;
 mod filters;
 mod parameters;
 mod payload;
@@ -28,6 +29,7 @@ pub mod triggers;
 mod testing;
 
 pub use document::{DocumentError, Events, Input, identity};
+pub use dry_run::{DryRun, EventReport, FiringReport, TriggerReport, dry_run};
 pub use filters::{Detail, Leaf, Report, Verdict};
 pub use parameters::{Applied, ParameterError, Resolved};
 pub use runtime::{RunningSensor, SensorObject, SensorRuntime, StartError};

@@ -14,9 +14,7 @@ use crate::parameters::{Parameter, apply};
 use crate::spec::{
     DependencySpec, PolicySpec, SensorSpec, TemplateEngine, TriggerSpec, TriggerTemplateSpec,
 };
-use crate::triggers::{
-    Action, BuildContext, Effect, FireError, Firing, World, digest, firing_id,
-};
+use crate::triggers::{Action, BuildContext, Effect, FireError, Firing, World, digest, firing_id};
 
 /// How many changed templates are kept built.
 const KEPT_ACTIONS: usize = 64;
@@ -65,7 +63,11 @@ impl Prepared {
         engine: TemplateEngine,
     ) -> Result<Self, FireError> {
         let template = trigger.template.clone().unwrap_or_default();
-        let names: Vec<&str> = sensor.dependencies.iter().map(|spec| spec.name.as_str()).collect();
+        let names: Vec<&str> = sensor
+            .dependencies
+            .iter()
+            .map(|spec| spec.name.as_str())
+            .collect();
         let condition = if template.conditions.trim().is_empty() {
             Condition::all(&names)
         } else {
@@ -73,8 +75,11 @@ impl Prepared {
                 .map_err(|error| FireError::permanent_from("cannot read the condition", error))?
         };
         let spec_of = |name: &String| sensor.dependencies.iter().find(|spec| spec.name == *name);
-        let specs: Vec<&DependencySpec> =
-            condition.dependencies().iter().filter_map(spec_of).collect();
+        let specs: Vec<&DependencySpec> = condition
+            .dependencies()
+            .iter()
+            .filter_map(spec_of)
+            .collect();
         let version = version(&condition, &specs);
         let resets = template.conditions_reset.iter().filter_map(|reset| {
             let by_time = reset.by_time.as_ref()?;
@@ -82,7 +87,10 @@ impl Prepared {
         });
         Ok(Self {
             name: template.name.clone(),
-            dependencies: specs.iter().map(|spec| Dependency::new(spec, engine)).collect(),
+            dependencies: specs
+                .iter()
+                .map(|spec| Dependency::new(spec, engine))
+                .collect(),
             resets: resets.collect(),
             condition,
             version,
@@ -164,8 +172,10 @@ impl Launcher {
         if let Some(action) = changed.get(&applied.document) {
             return Ok(Arc::clone(action));
         }
-        let template: TriggerTemplateSpec = serde_json::from_slice(&applied.document)
-            .map_err(|error| FireError::permanent_from("cannot read the changed template", error))?;
+        let template: TriggerTemplateSpec =
+            serde_json::from_slice(&applied.document).map_err(|error| {
+                FireError::permanent_from("cannot read the changed template", error)
+            })?;
         let action = self.build(&template)?;
         if changed.len() >= KEPT_ACTIONS {
             changed.clear();
@@ -176,7 +186,12 @@ impl Launcher {
 
     /// What names a firing of these events.
     pub(crate) fn firing_id(&self, events: &Events) -> String {
-        firing_id(&self.owner.namespace, &self.owner.sensor, &self.name, events)
+        firing_id(
+            &self.owner.namespace,
+            &self.owner.sensor,
+            &self.name,
+            events,
+        )
     }
 
     /// Everything but the effect.
@@ -188,7 +203,13 @@ impl Launcher {
     ) -> Result<Box<dyn Effect>, FireError> {
         let action = self.action(events)?;
         let fetched = match action.config() {
-            Some(at) => Some(world.secrets.config(at).await.map_err(FireError::from_secret)?),
+            Some(at) => Some(
+                world
+                    .secrets
+                    .config(at)
+                    .await
+                    .map_err(FireError::from_secret)?,
+            ),
             None => None,
         };
         self.finish(action.as_ref(), events, id, fetched.as_deref())

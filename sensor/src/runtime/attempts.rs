@@ -52,7 +52,11 @@ impl Runner {
         let Some(dlq) = &self.prepared.dlq else {
             let reason = chain(&error);
             if error.is_transient() && self.at_least_once {
-                tracing::warn!(error = reason, events = ids(events), "the target is away; the events wait");
+                tracing::warn!(
+                    error = reason,
+                    events = ids(events),
+                    "the target is away; the events wait"
+                );
                 return End::Later;
             }
             self.metrics.retries_failed.inc();
@@ -79,7 +83,11 @@ impl Runner {
             Err(Failure::Error(error)) => {
                 let reason = chain(&error);
                 if error.is_transient() && self.at_least_once {
-                    tracing::warn!(error = reason, events = ids(events), "the dlqTrigger's target is away; the events wait");
+                    tracing::warn!(
+                        error = reason,
+                        events = ids(events),
+                        "the dlqTrigger's target is away; the events wait"
+                    );
                     return End::Later;
                 }
                 tracing::error!(
@@ -110,7 +118,11 @@ impl Runner {
             let Some(wait) = launcher.attempts.wait_after(attempt) else {
                 return Err(Failure::Error(error));
             };
-            tracing::debug!(attempt, error = chain(&error), "a trigger failed and is tried again");
+            tracing::debug!(
+                attempt,
+                error = chain(&error),
+                "a trigger failed and is tried again"
+            );
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = self.stop.cancelled() => return Err(Failure::Stopped),
@@ -127,9 +139,20 @@ impl Runner {
     ) -> Result<Fired, FireError> {
         let effect = launcher.plan(events, id, &self.world).await?;
         let fired = effect.perform(&self.world).await?;
-        let policy = launcher.policy.as_ref().and_then(|policy| policy.k8s.as_ref());
-        if let (Some(policy), Fired::Created { api_version, kind, namespace, name, .. }) =
-            (policy, &fired)
+        let policy = launcher
+            .policy
+            .as_ref()
+            .and_then(|policy| policy.k8s.as_ref());
+        if let (
+            Some(policy),
+            Fired::Created {
+                api_version,
+                kind,
+                namespace,
+                name,
+                ..
+            },
+        ) = (policy, &fired)
         {
             let kind = Kind {
                 api_version: api_version.clone(),
@@ -151,14 +174,16 @@ impl Runner {
         let Some(labels) = &policy.labels else {
             return Ok(());
         };
-        let backoff = policy.backoff.as_ref().map_or_else(
-            || BackoffSpec::default().backoff(),
-            BackoffSpec::backoff,
-        );
+        let backoff = policy
+            .backoff
+            .as_ref()
+            .map_or_else(|| BackoffSpec::default().backoff(), BackoffSpec::backoff);
         let mut attempt = 1;
         loop {
             let live = self.world.labels(kind, namespace, name).await?;
-            let all = labels.iter().all(|(key, value)| live.get(key) == Some(value));
+            let all = labels
+                .iter()
+                .all(|(key, value)| live.get(key) == Some(value));
             if all && !live.is_empty() {
                 return Ok(());
             }
@@ -177,7 +202,10 @@ impl Runner {
 }
 
 fn ids(events: &Events) -> String {
-    let ids: BTreeSet<&str> = events.values().map(|input| input.event().id.as_str()).collect();
+    let ids: BTreeSet<&str> = events
+        .values()
+        .map(|input| input.event().id.as_str())
+        .collect();
     ids.into_iter().collect::<Vec<_>>().join(",")
 }
 

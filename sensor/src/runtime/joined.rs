@@ -43,6 +43,14 @@ impl Joined {
         }
     }
 
+    /// Counts what is held already, so that it shows as pending before the first message.
+    pub(super) async fn count_stored(&mut self, runner: &Runner) {
+        match self.load(runner).await {
+            Ok(known) => self.state = Some(known),
+            Err(error) => tracing::debug!(%error, "the stored state is read with the first event"),
+        }
+    }
+
     /// Takes a message through its dependencies.
     pub(super) async fn take(&mut self, runner: &Runner, message: Message) -> (Message, Answer) {
         let mut message = message;
@@ -88,7 +96,10 @@ impl Joined {
         if parts.iter().any(|part| matches!(part, Part::Later)) {
             return Answer::Later;
         }
-        if parts.iter().any(|part| matches!(part, Part::Held | Part::Ended(_))) {
+        if parts
+            .iter()
+            .any(|part| matches!(part, Part::Held | Part::Ended(_)))
+        {
             return Answer::Held;
         }
         if parts.iter().any(|part| matches!(part, Part::Known)) {
@@ -141,7 +152,12 @@ impl Joined {
                 Ok(Part::Held)
             }
             Step::Replaced(older) => {
-                tracing::debug!(event = event.id, replaced = older.id, dependency = name, "a newer event waits instead");
+                tracing::debug!(
+                    event = event.id,
+                    replaced = older.id,
+                    dependency = name,
+                    "a newer event waits instead"
+                );
                 Ok(Part::Held)
             }
             Step::Fire(by, events) => self.finish(runner, message, &by, events).await,
@@ -155,8 +171,10 @@ impl Joined {
         by: &str,
         kept: KeptEvents,
     ) -> Result<Part, StateError> {
-        let events: Events =
-            kept.into_iter().map(|(name, kept)| (name, Input::new(kept.0))).collect();
+        let events: Events = kept
+            .into_iter()
+            .map(|(name, kept)| (name, Input::new(kept.0)))
+            .collect();
         let outcome = match runner.marked(message, runner.fire(&events)).await {
             End::Fired => Outcome::Fired,
             End::Dead => Outcome::Dead,
@@ -177,7 +195,10 @@ impl Joined {
             return Vec::new();
         };
         let present = state.present();
-        runner.prepared.condition.missing(|name| present.contains(name))
+        runner
+            .prepared
+            .condition
+            .missing(|name| present.contains(name))
     }
 
     /// Changes the stored state; events that leave it were replaced or reset, and are dead.
@@ -208,7 +229,10 @@ impl Joined {
                 reason: error.to_string(),
             })?;
             let store = runner.state().await?;
-            match store.put(runner.state_key(), Bytes::from(bytes), revision).await {
+            match store
+                .put(runner.state_key(), Bytes::from(bytes), revision)
+                .await
+            {
                 Ok(revision) => {
                     count(runner, &before, &state.pending(), outcome);
                     self.state = Some((state, Some(revision)));
@@ -234,7 +258,9 @@ impl Joined {
             return Ok((self.empty.clone(), None));
         };
         let stored = serde_json::from_slice::<State>(&entry.value).ok();
-        let current = stored.as_ref().is_some_and(|state| state.is_of(&runner.prepared.version));
+        let current = stored
+            .as_ref()
+            .is_some_and(|state| state.is_of(&runner.prepared.version));
         let events = stored.as_ref().map_or(0, |state| state.pending().len());
         if !self.adopted {
             self.adopted = true;
@@ -262,18 +288,19 @@ fn reset(runner: &Runner, state: &mut State) -> bool {
         return false;
     }
     let now = Timestamp::now();
-    let ticks = runner.prepared.resets.iter().filter_map(|schedule| schedule.last_before(now));
+    let ticks = runner
+        .prepared
+        .resets
+        .iter()
+        .filter_map(|schedule| schedule.last_before(now));
     ticks.max().is_some_and(|tick| state.reset(tick))
 }
 
-fn count(
-    runner: &Runner,
-    before: &BTreeSet<String>,
-    after: &BTreeSet<String>,
-    outcome: Outcome,
-) {
+fn count(runner: &Runner, before: &BTreeSet<String>, after: &BTreeSet<String>, outcome: Outcome) {
     for _ in after.difference(before) {
         runner.ledger.entered();
     }
-    runner.ledger.leave(outcome, before.difference(after).count());
+    runner
+        .ledger
+        .leave(outcome, before.difference(after).count());
 }

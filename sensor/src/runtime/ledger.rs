@@ -139,8 +139,20 @@ mod tests {
 
     fn sums(metrics: &TriggerMetrics) -> [u64; 5] {
         let pending = u64::try_from(metrics.pending.get()).unwrap();
-        let TriggerMetrics { accepted, fired, filtered, dead, .. } = metrics;
-        [accepted.get(), fired.get(), filtered.get(), dead.get(), pending]
+        let TriggerMetrics {
+            accepted,
+            fired,
+            filtered,
+            dead,
+            ..
+        } = metrics;
+        [
+            accepted.get(),
+            fired.get(),
+            filtered.get(),
+            dead.get(),
+            pending,
+        ]
     }
 
     #[test]

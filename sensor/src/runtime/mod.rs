@@ -63,7 +63,9 @@ impl SensorObject {
     pub fn new(sensor: Sensor, default_namespace: &str) -> Self {
         let metadata = sensor.metadata;
         Self {
-            namespace: metadata.namespace.unwrap_or_else(|| default_namespace.to_owned()),
+            namespace: metadata
+                .namespace
+                .unwrap_or_else(|| default_namespace.to_owned()),
             name: metadata.name.unwrap_or_default(),
             annotations: metadata.annotations.unwrap_or_default(),
             spec: sensor.spec,
@@ -133,7 +135,12 @@ impl SensorRuntime {
         metrics: &Metrics,
         tasks: &Tasks,
     ) -> Result<RunningSensor, StartError> {
-        let SensorObject { namespace, name, annotations, spec } = object;
+        let SensorObject {
+            namespace,
+            name,
+            annotations,
+            spec,
+        } = object;
         let engine = template_engine(&annotations).unwrap_or_default();
         let mut problems = Problems::default();
         problems.at("spec", |problems| spec.validate_with(engine, problems));
@@ -155,7 +162,10 @@ impl SensorRuntime {
         }
         let prefix = durable_prefix(&owner);
         let durable = |trigger: &str| format!("{prefix}{}", short(&[trigger], 12));
-        let wanted: Vec<String> = prepared.iter().map(|(made, _)| durable(&made.name)).collect();
+        let wanted: Vec<String> = prepared
+            .iter()
+            .map(|(made, _)| durable(&made.name))
+            .collect();
         forget_others(&bus, &prefix, &wanted).await;
 
         let world = Arc::new(World::new(client, secrets));
@@ -163,8 +173,10 @@ impl SensorRuntime {
         let mut runners = Vec::new();
         for (made, trigger) in prepared {
             let subscription = subscription(durable(&made.name), &made);
-            let subscriber =
-                bus.subscribe(subscription.clone()).await.map_err(|source| StartError::Bus {
+            let subscriber = bus
+                .subscribe(subscription.clone())
+                .await
+                .map_err(|source| StartError::Bus {
                     trigger: made.name.clone(),
                     source,
                 })?;
@@ -182,8 +194,11 @@ impl SensorRuntime {
             };
             runners.push((runner, subscriber));
         }
-        let fields: Vec<String> =
-            spec.logging_fields.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let fields: Vec<String> = spec
+            .logging_fields
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
         let fields = fields.join(",");
         for (runner, subscriber) in runners {
             let trigger = runner.prepared.name.clone();
@@ -191,7 +206,12 @@ impl SensorRuntime {
             let task = format!("sensor {namespace}/{name} trigger {trigger}");
             tasks.spawn(task, runner.run(subscriber).instrument(span));
         }
-        tracing::info!(namespace, sensor = name, triggers = spec.triggers.len(), "Sensor started.");
+        tracing::info!(
+            namespace,
+            sensor = name,
+            triggers = spec.triggers.len(),
+            "Sensor started."
+        );
         Ok(RunningSensor { tasks })
     }
 
@@ -212,7 +232,11 @@ impl SensorRuntime {
 }
 
 fn trigger_name(trigger: &TriggerSpec) -> String {
-    trigger.template.as_ref().map(|template| template.name.clone()).unwrap_or_default()
+    trigger
+        .template
+        .as_ref()
+        .map(|template| template.name.clone())
+        .unwrap_or_default()
 }
 
 fn short(parts: &[&str], length: usize) -> String {
@@ -225,7 +249,10 @@ fn short(parts: &[&str], length: usize) -> String {
 fn durable_prefix(owner: &Owner) -> String {
     let plain = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
     let namespace: String = owner.namespace.chars().filter(plain).take(40).collect();
-    format!("tiphys-{namespace}-{}-", short(&[&owner.namespace, &owner.sensor], 12))
+    format!(
+        "tiphys-{namespace}-{}-",
+        short(&[&owner.namespace, &owner.sensor], 12)
+    )
 }
 
 fn subscription(durable: String, prepared: &Prepared) -> Subscription {

@@ -54,7 +54,14 @@ impl Runner {
     /// Runs until the signal to stop; finishes what is in hand.
     pub(super) async fn run(self, subscriber: Subscriber) -> Result<(), Infallible> {
         let mut subscriber = subscriber;
-        let mut joined = self.prepared.condition.needs_all().then(|| Joined::new(&self));
+        let mut joined = self
+            .prepared
+            .condition
+            .needs_all()
+            .then(|| Joined::new(&self));
+        if let Some(joined) = &mut joined {
+            joined.count_stored(&self).await;
+        }
         let mut under_way = FuturesUnordered::new();
         loop {
             tokio::select! {
@@ -197,6 +204,8 @@ fn pause(delivery: u64) -> Duration {
         steps: u32::MAX,
         longest: Duration::from_secs(60),
     };
-    let attempt = u32::try_from(delivery).unwrap_or(u32::MAX - 1).clamp(1, 1000);
+    let attempt = u32::try_from(delivery)
+        .unwrap_or(u32::MAX - 1)
+        .clamp(1, 1000);
     backoff.wait_after(attempt).unwrap_or(backoff.longest)
 }

@@ -59,7 +59,11 @@ impl Runner {
         if later || stopped {
             self.ledger.progress(message.seq, progress);
             if self.at_least_once {
-                return if stopped { Answer::Stopped } else { Answer::Later };
+                return if stopped {
+                    Answer::Stopped
+                } else {
+                    Answer::Later
+                };
             }
             // Acknowledged already: nobody will deliver it again.
             return Answer::End(Outcome::Dead);

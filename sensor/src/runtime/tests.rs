@@ -1,1 +1,369 @@
-//! Running sensors.
+//! Sensors on a real embedded bus and a real in-process API server: events in, objects out, each once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use kube::Client;
+use kube::api::{Api, DynamicObject, ListParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use tiphys_cluster::{Cluster, kinds};
+use tiphys_core::metrics::{Metrics, TriggerMetrics};
+use tiphys_core::refs::KeyRef;
+use tiphys_core::{Event, Secret, SecretError, Secrets, Tasks};
+use tiphys_eventbus::{Bus, EmbeddedConfig, Publish as _};
+
+use super::{RunningSensor, SensorObject, SensorRuntime, StartError};
+use crate::testing::{event, yaml};
+
+struct NoSecrets;
+
+#[async_trait]
+impl Secrets for NoSecrets {
+    async fn secret(&self, at: &KeyRef) -> Result<Secret, SecretError> {
+        let (name, key) = (at.name.clone(), at.key.clone());
+        Err(SecretError::Missing {
+            kind: "secret",
+            name,
+            key,
+        })
+    }
+
+    async fn config(&self, at: &KeyRef) -> Result<Bytes, SecretError> {
+        if at.name == "wf" {
+            let text =
+                "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {generateName: cm-}\n";
+            return Ok(Bytes::from_static(text.as_bytes()));
+        }
+        let (name, key) = (at.name.clone(), at.key.clone());
+        Err(SecretError::Missing {
+            kind: "config map",
+            name,
+            key,
+        })
+    }
+}
+
+/// A bus, a cluster and counters that outlive the sensors of a test.
+struct World {
+    bus: Bus,
+    client: Client,
+    metrics: Metrics,
+    tasks: Tasks,
+    _dir: tempfile::TempDir,
+    _cluster: Cluster,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let cluster = Cluster::in_memory(&[kinds::CORE, kinds::ARGO].concat()).unwrap();
+        Self {
+            bus: Bus::embedded(EmbeddedConfig::new(dir.path())).unwrap(),
+            client: cluster.client("ns"),
+            metrics: Metrics::try_new("0").unwrap(),
+            tasks: Tasks::new(),
+            _dir: dir,
+            _cluster: cluster,
+        }
+    }
+
+    async fn start(&self, spec: &str) -> Result<RunningSensor, StartError> {
+        let object = SensorObject {
+            namespace: "ns".to_owned(),
+            name: "s".to_owned(),
+            annotations: std::collections::BTreeMap::new(),
+            spec: yaml(spec),
+        };
+        let (bus, client) = (self.bus.clone(), self.client.clone());
+        SensorRuntime::start(
+            object,
+            bus,
+            client,
+            Arc::new(NoSecrets),
+            &self.metrics,
+            &self.tasks,
+        )
+        .await
+    }
+
+    async fn publish(&self, name: &str, id: &str, payload: &str) {
+        let event = Event {
+            subject: name.to_owned(),
+            ..event(id, payload)
+        };
+        self.bus.publish(&event).await.unwrap();
+    }
+
+    async fn workflows(&self) -> Vec<DynamicObject> {
+        let kind = GroupVersionKind::gvk("argoproj.io", "v1alpha1", "Workflow");
+        let resource = ApiResource::from_gvk_with_plural(&kind, "workflows");
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), "ns", &resource);
+        api.list(&ListParams::default()).await.unwrap().items
+    }
+
+    fn counters(&self, trigger: &str) -> TriggerMetrics {
+        self.metrics.trigger("ns", "s", trigger)
+    }
+
+    /// Waits until the counters are accepted, fired, filtered, dead, pending.
+    async fn reaches(&self, trigger: &str, wanted: [u64; 5]) {
+        let counters = self.counters(trigger);
+        let now = || {
+            let TriggerMetrics {
+                accepted,
+                fired,
+                filtered,
+                dead,
+                pending,
+                ..
+            } = &counters;
+            let pending = u64::try_from(pending.get()).unwrap_or(u64::MAX);
+            [
+                accepted.get(),
+                fired.get(),
+                filtered.get(),
+                dead.get(),
+                pending,
+            ]
+        };
+        let reached = async {
+            while now() != wanted {
+                tokio::task::yield_now().await;
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(20), reached)
+            .await
+            .is_err()
+        {
+            assert_eq!(
+                now(),
+                wanted,
+                "accepted, fired, filtered, dead, pending of {trigger}"
+            );
+        }
+    }
+}
+
+const SUBMIT: &str = r#"
+dependencies:
+  - name: hook
+    eventSourceName: webhook
+    eventName: start
+    filters: {data: [{path: body.go, type: bool, value: ["true"]}]}
+triggers:
+  - template:
+      name: submit
+      argoWorkflow:
+        operation: submit
+        source:
+          resource:
+            apiVersion: argoproj.io/v1alpha1
+            kind: Workflow
+            metadata: {generateName: hello-}
+            spec: {arguments: {parameters: [{name: message}]}}
+        parameters:
+          - {src: {dependencyName: hook, dataTemplate: "{{ .Input.body.message }}"}, dest: spec.arguments.parameters.0.value}
+"#;
+
+#[tokio::test]
+async fn an_event_becomes_one_workflow_with_its_parameter() {
+    let world = World::new();
+    let sensor = world.start(SUBMIT).await.unwrap();
+    world
+        .publish("start", "e1", r#"{"body":{"go":true,"message":12345678}}"#)
+        .await;
+    world
+        .publish("start", "e2", r#"{"body":{"go":false}}"#)
+        .await;
+    world.publish("other", "e3", "{}").await;
+    world.reaches("submit", [2, 1, 1, 0, 0]).await;
+    let workflows = world.workflows().await;
+    assert_eq!(workflows.len(), 1);
+    let (data, metadata) = (&workflows[0].data, &workflows[0].metadata);
+    assert_eq!(
+        data["spec"]["arguments"]["parameters"][0]["value"],
+        "12345678"
+    );
+    let labels = metadata.labels.as_ref().unwrap();
+    assert_eq!(labels["events.argoproj.io/sensor"], "s");
+    let annotations = metadata.annotations.as_ref().unwrap();
+    assert_eq!(annotations["tiphys.dev/event-ids"], "e1");
+    sensor.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_delivery_of_the_same_event_makes_no_second_workflow() {
+    let world = World::new();
+    let one = world.start(SUBMIT).await.unwrap();
+    // Two consumers of the same events, as after a consumer was lost and made anew.
+    let renamed = SUBMIT.replace("name: submit", "name: submit2");
+    world
+        .publish("start", "e1", r#"{"body":{"go":true,"message":"a"}}"#)
+        .await;
+    world.reaches("submit", [1, 1, 0, 0, 0]).await;
+    one.stop().await;
+    let two = world.start(&renamed).await.unwrap();
+    // The same id outside the window of the bus, as its dedup key differs.
+    let again = Event {
+        subject: "start".to_owned(),
+        dedup: Some("again".to_owned()),
+        ..event("e1", r#"{"body":{"go":true,"message":"a"}}"#)
+    };
+    world.bus.publish(&again).await.unwrap();
+    world.reaches("submit2", [1, 1, 0, 0, 0]).await;
+    two.stop().await;
+    // The first trigger's consumer went with it; under its name the same event fires into what is there.
+    let three = world.start(SUBMIT).await.unwrap();
+    let third = Event {
+        dedup: Some("third".to_owned()),
+        ..again
+    };
+    world.bus.publish(&third).await.unwrap();
+    world.reaches("submit", [2, 2, 0, 0, 0]).await;
+    assert_eq!(world.workflows().await.len(), 2, "one per trigger");
+    three.stop().await;
+}
+
+#[tokio::test]
+async fn events_that_come_while_a_sensor_is_away_are_not_missed() {
+    let world = World::new();
+    world.start(SUBMIT).await.unwrap().stop().await;
+    for id in 0..20 {
+        let payload = r#"{"body":{"go":true,"message":"x"}}"#;
+        world.publish("start", &format!("e{id}"), payload).await;
+    }
+    let sensor = world.start(SUBMIT).await.unwrap();
+    world.reaches("submit", [20, 20, 0, 0, 0]).await;
+    assert_eq!(world.workflows().await.len(), 20);
+    sensor.stop().await;
+}
+
+const BOTH: &str = r#"
+dependencies:
+  - {name: a, eventSourceName: webhook, eventName: a}
+  - {name: b, eventSourceName: webhook, eventName: b}
+triggers:
+  - template:
+      name: both
+      conditions: a && b
+      k8s:
+        source:
+          resource: {apiVersion: argoproj.io/v1alpha1, kind: Workflow, metadata: {generateName: both-}, spec: {}}
+        parameters:
+          - {src: {dependencyName: a, contextKey: id}, dest: spec.a}
+          - {src: {dependencyName: b, contextKey: id}, dest: spec.b}
+"#;
+
+#[tokio::test]
+async fn a_condition_over_two_events_survives_a_restart() {
+    let world = World::new();
+    let sensor = world.start(BOTH).await.unwrap();
+    world.publish("a", "a1", "{}").await;
+    world.publish("a", "a2", "{}").await;
+    world.reaches("both", [2, 0, 0, 1, 1]).await;
+    sensor.stop().await;
+    let sensor = world.start(BOTH).await.unwrap();
+    world.publish("b", "b1", "{}").await;
+    world.reaches("both", [3, 2, 0, 1, 0]).await;
+    let workflows = world.workflows().await;
+    assert_eq!(workflows.len(), 1);
+    assert_eq!(workflows[0].data["spec"]["a"], "a2");
+    assert_eq!(workflows[0].data["spec"]["b"], "b1");
+    sensor.stop().await;
+}
+
+#[tokio::test]
+async fn a_changed_condition_drops_what_was_held() {
+    let world = World::new();
+    let sensor = world.start(BOTH).await.unwrap();
+    world.publish("a", "a1", "{}").await;
+    world.reaches("both", [1, 0, 0, 0, 1]).await;
+    sensor.stop().await;
+    let sensor = world
+        .start(&BOTH.replace("a && b", "b && a"))
+        .await
+        .unwrap();
+    world.publish("b", "b1", "{}").await;
+    world.reaches("both", [2, 0, 0, 1, 1]).await;
+    assert!(world.workflows().await.is_empty());
+    sensor.stop().await;
+}
+
+#[tokio::test]
+async fn what_can_never_work_is_dead_and_fires_the_dlq_trigger() {
+    let world = World::new();
+    let spec = r#"
+dependencies: [{name: a, eventSourceName: webhook, eventName: a}]
+triggers:
+  - template:
+      name: broken
+      k8s:
+        source: {resource: {apiVersion: argoproj.io/v1alpha1, kind: Workflow, metadata: {generateName: x-}}}
+        parameters: [{src: {dependencyName: a, dataKey: not.there}, dest: spec.x}]
+    retryStrategy: {steps: 2, duration: 1ms}
+    dlqTrigger:
+      template:
+        name: letter
+        k8s: {source: {configmap: {name: wf, key: wf}}}
+"#;
+    let sensor = world.start(spec).await.unwrap();
+    world.publish("a", "a1", "{}").await;
+    world.reaches("broken", [1, 0, 0, 1, 0]).await;
+    assert_eq!(world.counters("broken").failed.get(), 2);
+    let workflows = world.workflows().await;
+    assert_eq!(workflows.len(), 1);
+    assert!(
+        workflows[0]
+            .metadata
+            .name
+            .as_ref()
+            .unwrap()
+            .starts_with("cm-")
+    );
+    sensor.stop().await;
+}
+
+#[tokio::test]
+async fn an_object_of_somebody_else_is_not_taken_for_ours() {
+    let world = World::new();
+    let spec = r#"
+dependencies: [{name: a, eventSourceName: webhook, eventName: a}]
+triggers:
+  - template:
+      name: fixed
+      k8s: {source: {resource: {apiVersion: argoproj.io/v1alpha1, kind: Workflow, metadata: {name: one}}}}
+"#;
+    let sensor = world.start(spec).await.unwrap();
+    world.publish("a", "a1", "{}").await;
+    world.publish("a", "a2", "{}").await;
+    world.reaches("fixed", [2, 1, 0, 1, 0]).await;
+    sensor.stop().await;
+}
+
+#[tokio::test]
+async fn a_sensor_that_cannot_run_says_why() {
+    let world = World::new();
+    let kafka = r#"
+dependencies: [{name: a, eventSourceName: webhook, eventName: a}]
+triggers: [{template: {name: k, kafka: {url: k, topic: t, payload: [{src: {dependencyName: a}, dest: x}]}}}]
+"#;
+    let error = world.start(kafka).await.err().unwrap();
+    let text = tiphys_core::tasks::chain(&error);
+    assert_eq!(
+        text,
+        "trigger \"k\" cannot run: trigger kind `kafka` is not supported yet"
+    );
+    let error = world.start("{}").await.err().unwrap();
+    assert!(matches!(error, StartError::Invalid(_)), "{error}");
+}
+
+#[tokio::test]
+async fn nothing_stays_on_the_bus_of_a_forgotten_sensor() {
+    let world = World::new();
+    world.start(BOTH).await.unwrap().stop().await;
+    assert_eq!(world.bus.durables("tiphys-ns-").await.unwrap().len(), 1);
+    SensorRuntime::forget(&world.bus, "ns", "s").await.unwrap();
+    assert!(world.bus.durables("tiphys-").await.unwrap().is_empty());
+}

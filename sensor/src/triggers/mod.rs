@@ -46,10 +46,10 @@ pub use k8s::K8sSpec;
 pub use kafka::{KafkaSpec, SchemaRegistrySpec};
 pub use log::LogSpec;
 pub use nats::{NatsAuthSpec, NatsSpec};
+pub(crate) use object::{digest, firing_id};
 pub use openwhisk::OpenWhiskSpec;
 pub use pulsar::PulsarSpec;
 pub use slack::{SlackSenderSpec, SlackSpec, SlackThreadSpec};
-pub(crate) use object::{digest, firing_id};
 pub(crate) use world::{Kind, World};
 
 /// The events of one firing and what it is called by.
