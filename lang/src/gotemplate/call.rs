@@ -14,7 +14,6 @@ pub(super) enum Param {
     Value,
     Str,
     Int,
-    Int64,
     Duration,
     Uint32,
     Float,
@@ -33,7 +32,6 @@ impl Param {
             Self::Value => "reflect.Value",
             Self::Str => "string",
             Self::Int => "int",
-            Self::Int64 => "int64",
             Self::Duration => "time.Duration",
             Self::Uint32 => "uint32",
             Self::Float => "float64",
@@ -90,7 +88,6 @@ pub(super) fn validate(value: Val<'_>, param: Param) -> Result<Val<'_>, String> 
         (_, Param::Any) => true,
         (Val::Str(_), Param::Str)
         | (Val::Int(_, IntType::Int), Param::Int)
-        | (Val::Int(_, IntType::Int64), Param::Int64)
         | (Val::Int(_, IntType::Duration), Param::Duration)
         | (Val::Float(_), Param::Float)
         | (Val::Bool(_), Param::Bool)
@@ -101,7 +98,7 @@ pub(super) fn validate(value: Val<'_>, param: Param) -> Result<Val<'_>, String> 
         (Val::Map(_), Param::Dict) => true,
         (Val::List(list), Param::List) => list.kind == ListType::Any,
         (Val::Num(number), Param::Float) => return Ok(Val::Float(number.as_f64())),
-        (Val::Num(number), Param::Int | Param::Int64 | Param::Uint32) => {
+        (Val::Num(number), Param::Int | Param::Uint32) => {
             if let Some(int) = number.as_i64() {
                 return Ok(integer(int, param));
             }
@@ -120,7 +117,6 @@ pub(super) fn validate(value: Val<'_>, param: Param) -> Result<Val<'_>, String> 
 
 fn integer<'a>(int: i64, param: Param) -> Val<'a> {
     match param {
-        Param::Int64 => Val::int64(int),
         Param::Duration => Val::Int(int, IntType::Duration),
         _ => Val::int(int),
     }
@@ -147,11 +143,11 @@ pub(super) fn literal(operand: &Operand, param: Param) -> Result<Val<'_>, String
         (Param::Bool, _) => Err(expected("bool")),
         (Param::Str, Term::Text { bytes, .. }) => Ok(Val::Str(Text::Borrowed(bytes))),
         (Param::Str, _) => Err(expected("string")),
-        (Param::Int | Param::Int64 | Param::Duration, Term::Number(literal)) => literal
+        (Param::Int | Param::Duration, Term::Number(literal)) => literal
             .int
             .map(|int| integer(int, param))
             .ok_or_else(|| expected("integer")),
-        (Param::Int | Param::Int64 | Param::Duration, _) => Err(expected("integer")),
+        (Param::Int | Param::Duration, _) => Err(expected("integer")),
         (Param::Uint32, Term::Number(literal)) => {
             let uint = literal.uint.map(|uint| i64::from(low_bits(uint)));
             uint.map(Val::int)

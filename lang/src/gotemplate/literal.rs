@@ -221,13 +221,8 @@ fn underscores_fit(text: &str) -> bool {
 
 /// Go's `ParseFloat(text, 64)`; `None` also where the number is out of range.
 pub(super) fn parse_float(text: &str) -> Option<f64> {
-    if text.contains('_') {
-        // Go allows underscores only together with a base prefix.
-        let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-        let (_, prefixed, _) = base(unsigned);
-        if !prefixed || !underscores_fit(text) {
-            return None;
-        }
+    if text.contains('_') && !underscores_fit(text) {
+        return None;
     }
     let plain = text.replace('_', "");
     let (sign, unsigned) = match plain.strip_prefix('-') {

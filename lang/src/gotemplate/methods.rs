@@ -4,8 +4,8 @@
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::call::Param::{self, Duration, Int, Str, Time, Value, Version};
-use super::cx::{Answer, Cx, Fault};
+use super::call::Param::{Duration, Int, Str, Time, Value, Version};
+use super::cx::{Answer, Fault};
 use super::funcs::{Function, bytes, function, int};
 use super::time::{self, Moment};
 use super::value::{IntType, UintType, Val};
@@ -149,18 +149,22 @@ const DURATION: &[Function] = &[
     function("Abs", &[Value], |_, args| {
         Ok(Val::Int(number(args).saturating_abs(), IntType::Duration))
     }),
-    function("Hours", &[Value], |_, args| seconds(args, 3600.0)),
+    function("Hours", &[Value], |_, args| {
+        in_units(args, 3_600_000_000_000)
+    }),
     function("Microseconds", &[Value], |_, args| {
         Ok(Val::int64(number(args) / 1_000))
     }),
     function("Milliseconds", &[Value], |_, args| {
         Ok(Val::int64(number(args) / 1_000_000))
     }),
-    function("Minutes", &[Value], |_, args| seconds(args, 60.0)),
+    function("Minutes", &[Value], |_, args| {
+        in_units(args, 60_000_000_000)
+    }),
     function("Nanoseconds", &[Value], |_, args| {
         Ok(Val::int64(number(args)))
     }),
-    function("Seconds", &[Value], |_, args| seconds(args, 1.0)),
+    function("Seconds", &[Value], |_, args| in_units(args, 1_000_000_000)),
     function("String", &[Value], |cx, args| {
         cx.text(time::duration_text(number(args)))
     }),
@@ -172,8 +176,6 @@ const NAMED: &[Function] = &[function("String", &[Value], |cx, args| {
         _ => Err(Fault::from("no receiver")),
     }
 })];
-
-const _: Param = Value;
 
 fn moment<'v, 'a>(args: &'v [Val<'a>], index: usize) -> Result<&'v Moment, Fault> {
     match args.get(index) {
@@ -214,9 +216,12 @@ fn number(args: &[Val<'_>]) -> i64 {
     int(args, 0)
 }
 
+/// Whole units and the rest apart, which is how Go keeps precision.
 #[expect(clippy::cast_precision_loss, reason = "as Go's float64 conversion")]
-fn seconds<'a>(args: &[Val<'_>], unit: f64) -> Answer<'a> {
-    Ok(Val::Float(number(args) as f64 / 1e9 / unit))
+fn in_units<'a>(args: &[Val<'_>], unit: i64) -> Answer<'a> {
+    let nanoseconds = number(args);
+    let (whole, rest) = (nanoseconds / unit, nanoseconds % unit);
+    Ok(Val::Float(whole as f64 + rest as f64 / unit as f64))
 }
 
 fn unix<'a>(args: &[Val<'_>], scale: i128) -> Answer<'a> {

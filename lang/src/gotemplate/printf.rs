@@ -120,10 +120,6 @@ impl<'p, 'a> Printer<'p, 'a> {
             .extend_from_slice(bytes.get(..left).unwrap_or(bytes));
     }
 
-    pub(super) fn push_char(&mut self, char: char) {
-        self.push(char.encode_utf8(&mut [0; 4]).as_bytes());
-    }
-
     fn padding(&mut self, count: usize) {
         let zero = self.flags.zero && !self.flags.minus;
         let left = (self.room + 1).saturating_sub(self.out.len());
@@ -157,6 +153,9 @@ impl<'p, 'a> Printer<'p, 'a> {
             self.text(value.type_name().as_bytes(), 's', value)?;
             self.flags = flags;
             return Ok(());
+        }
+        if verb == 'w' && !value.is_nil() {
+            return self.bad_verb(value, verb);
         }
         match value {
             Val::Missing | Val::Nil => {

@@ -173,7 +173,7 @@ impl<'a> Formatter<'_, 'a> {
             .ok()
             .filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
         let number = number.and_then(|text| text.parse::<usize>().ok());
-        let number = number.filter(|number| *number <= MAX_NUMBER);
+        let number = number.filter(|number| *number / 10 <= MAX_NUMBER);
         match number.map(|number| number.wrapping_sub(1)) {
             Some(index) if index < self.values.len() => {
                 self.argument = index;
@@ -193,7 +193,8 @@ impl<'a> Formatter<'_, 'a> {
             .ok()
             .filter(|text| !text.is_empty())?;
         match text.parse::<usize>() {
-            Ok(number) if number <= MAX_NUMBER => {
+            // Go looks at the number before its last digit.
+            Ok(number) if number / 10 <= MAX_NUMBER => {
                 self.at += length;
                 Some(number)
             }

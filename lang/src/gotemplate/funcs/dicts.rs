@@ -42,8 +42,9 @@ pub(super) const TABLE: &[Function] = &[
                 .entries
                 .borrow_mut()
                 .remove(bytes(args, 1));
+            return Ok(any(args, 0).clone());
         }
-        Ok(any(args, 0).clone())
+        cx.dict(BTreeMap::new())
     }),
     function("hasKey", &[Dict, Str], |cx, args| {
         Ok(Val::Bool(
@@ -108,12 +109,8 @@ pub(super) const TABLE: &[Function] = &[
     variadic("mustMergeOverwrite", &[Dict], Dict, |cx, args| {
         merge_all(cx, args, true)
     }),
-    function("deepCopy", &[Any], |cx, args| {
-        deep_copy(cx, any(args, 0), 0)
-    }),
-    function("mustDeepCopy", &[Any], |cx, args| {
-        deep_copy(cx, any(args, 0), 0)
-    }),
+    function("deepCopy", &[Any], copy),
+    function("mustDeepCopy", &[Any], copy),
     function("deepEqual", &[Any, Any], |cx, args| {
         Ok(Val::Bool(deep_equal(cx, any(args, 0), any(args, 1), 0)?))
     }),
@@ -190,6 +187,15 @@ fn merge<'a>(
         }
     }
     Ok(())
+}
+
+fn copy<'a>(cx: &Cx<'a>, args: &[Val<'a>]) -> Answer<'a> {
+    if any(args, 0).is_nil() {
+        return Err(Fault::from(
+            "reflect: call of reflect.Value.Type on zero Value",
+        ));
+    }
+    deep_copy(cx, any(args, 0), 0)
 }
 
 fn deep_copy<'a>(cx: &Cx<'a>, value: &Val<'a>, depth: u32) -> Answer<'a> {

@@ -168,7 +168,11 @@ fn slice<'a>(cx: &Cx<'a>, args: &[Val<'a>]) -> Answer<'a> {
 fn chunk<'a>(cx: &Cx<'a>, args: &[Val<'a>]) -> Answer<'a> {
     let list = list(args, 1, "Cannot chunk type")?;
     let size = int(args, 0);
-    if list.len() == 0 && size > 0 {
+    let length = i64::try_from(list.len()).unwrap_or(i64::MAX);
+    // Go rounds down before it adds one: some negative sizes give no chunk at all.
+    if size != 0
+        && (length - 1).div_euclid(size) + i64::from(size > 0 || (length - 1) % size == 0) == 0
+    {
         return cx.list(ListType::Lists, Vec::new());
     }
     let size = usize::try_from(size).ok().filter(|size| *size > 0);

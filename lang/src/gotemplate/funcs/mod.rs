@@ -20,6 +20,7 @@ mod lists;
 mod math;
 mod paths;
 mod random;
+mod re2;
 mod regexes;
 pub(super) mod semver;
 mod strings;
@@ -103,6 +104,7 @@ pub(super) fn find(name: &str) -> Option<&'static Function> {
 }
 
 /// The names of all functions.
+#[cfg(test)]
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     TABLES
         .iter()

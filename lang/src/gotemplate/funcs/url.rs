@@ -195,7 +195,7 @@ fn read_host(host: &str) -> Result<Vec<u8>, String> {
             out.extend(unescape(port, Mode::Host)?);
             return Ok(out);
         }
-    } else if let Some(colon) = host.rfind(':') {
+    } else if let Some(colon) = host.find(':') {
         let port = host.get(colon..).unwrap_or_default();
         if bad_port(port) {
             return Err(format!("invalid port {} after host", quoted(port)));

@@ -245,15 +245,13 @@ fn is_lower_letter(char: char) -> bool {
 
 /// The words of a name: `HTTPServer2` is `HTTP`, `Server`, `2`.
 fn words(text: &[u8]) -> Vec<(Word, String)> {
-    let chars: Vec<char> = quote::chars(text).filter_map(|(char, _)| char).collect();
+    let chars = quote::runes(text);
     let mut out = Vec::new();
     let mut at = 0;
     let count = |from: usize, fits: &dyn Fn(char) -> bool| {
-        chars
-            .iter()
-            .skip(from)
-            .take_while(|char| fits(**char))
-            .count()
+        // What is no valid text belongs to the word before it.
+        let stays = |char: &&char| **char == char::REPLACEMENT_CHARACTER || fits(**char);
+        chars.iter().skip(from).take_while(stays).count()
     };
     while let Some(first) = chars.get(at).copied() {
         let (kind, length) = if is_connector(first) {
@@ -359,7 +357,9 @@ fn pascal_case(text: &[u8]) -> Vec<u8> {
     let leading = chars.iter().take_while(|char| is_connector(**char)).count();
     let mut rest = chars.iter().skip(leading).copied();
     let Some(first) = rest.next() else {
-        return text.to_vec();
+        // Of connectors alone the last comes twice.
+        let last = chars.last().map(char::to_string).unwrap_or_default();
+        return [text, last.as_bytes()].concat();
     };
     for char in chars.iter().take(leading) {
         quote::push_char(&mut out, *char);
