@@ -1,5 +1,6 @@
 //! The bearer token of a route. It compares in constant time and never logs or returns a token.
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,18 +8,22 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use tiphys_core::refs::KeyRef;
 use tiphys_core::{Secret, SecretError, Secrets};
-use tokio::time::Instant;
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::{Instant, timeout};
 
 /// For how long a token that was read is believed.
 const FRESH: Duration = Duration::from_secs(5);
 /// A token that does not match may have been replaced; how often that is looked up at most.
 const RECHECK: Duration = Duration::from_secs(1);
+/// How long reading it may take.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Knows the token that senders must show.
 pub(crate) struct Bearer {
     at: KeyRef,
     secrets: Arc<dyn Secrets>,
     read: Mutex<Option<(Instant, Result<Secret, SecretError>)>>,
+    reading: AsyncMutex<()>,
 }
 
 /// Why a request may not pass.
@@ -38,6 +43,7 @@ impl Bearer {
             at,
             secrets,
             read: Mutex::new(None),
+            reading: AsyncMutex::new(()),
         }
     }
 
@@ -60,22 +66,39 @@ impl Bearer {
     }
 
     async fn secret(&self, oldest: Duration) -> Result<Secret, SecretError> {
-        let known = self
-            .read
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        if let Some((at, result)) = known {
-            // A failure is not kept for long: the missing secret may be created any moment.
-            let oldest = if result.is_ok() { oldest } else { RECHECK };
-            if at.elapsed() < oldest {
-                return result;
-            }
+        if let Some(known) = self.known(oldest) {
+            return known;
         }
-        let result = self.secrets.secret(&self.at).await;
-        let entry = Some((Instant::now(), result.clone()));
-        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = entry;
+        // One reads while the others wait for what it finds.
+        let _reading = self.reading.lock().await;
+        if let Some(known) = self.known(oldest) {
+            return known;
+        }
+        let read = timeout(PATIENCE, self.secrets.secret(&self.at)).await;
+        let read = read.unwrap_or_else(|_| {
+            Err(SecretError::Unavailable {
+                kind: "secret",
+                name: self.at.name.clone(),
+                source: Arc::new(io::Error::from(io::ErrorKind::TimedOut)),
+            })
+        });
+        let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = match (read, known.take()) {
+            // A store that is away for a moment must not close every webhook.
+            (Err(SecretError::Unavailable { .. }), Some((_, Ok(secret)))) => Ok(secret),
+            (read, _) => read,
+        };
+        *known = Some((Instant::now(), result.clone()));
         result
+    }
+
+    /// What was read less than `oldest` ago.
+    fn known(&self, oldest: Duration) -> Option<Result<Secret, SecretError>> {
+        let known = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, result) = known.as_ref()?;
+        // A failure is not kept for long: the missing secret may be created any moment.
+        let oldest = if result.is_ok() { oldest } else { RECHECK };
+        (at.elapsed() < oldest).then(|| result.clone())
     }
 }
 

@@ -5,8 +5,10 @@ use std::time::Duration;
 /// Bounds of the HTTP listeners.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
-    /// From the start of a connection, or the end of the last request, to the end of the next request's headers.
+    /// From the start of a connection, or the first byte of a request, to the end of its headers.
     pub header_read: Duration,
+    /// For how long a connection may be kept without a request; more than load balancers do, so that they close first.
+    pub idle: Duration,
     /// From the end of the headers to the end of the body.
     pub body_read: Duration,
     /// How long the bus may take to store an event before its sender is told to try again.
@@ -27,6 +29,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             header_read: Duration::from_secs(30),
+            idle: Duration::from_secs(90),
             body_read: Duration::from_secs(60),
             publish: Duration::from_secs(2),
             handshake: Duration::from_secs(10),

@@ -16,3 +16,4 @@ pub(crate) mod route;
 pub(crate) mod serve;
 pub(crate) mod table;
 pub(crate) mod tls;
+pub(crate) mod watch;

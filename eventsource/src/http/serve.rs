@@ -8,6 +8,7 @@ use std::time::Duration;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
 use tiphys_core::Tasks;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,9 +18,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::port::Port;
+use super::watch::{Expired, Heard, Watch};
 
 /// How long the loop rests when the system has no room for another connection.
 const NO_ROOM: Duration = Duration::from_millis(50);
+
+/// hyper takes no smaller buffer.
+const LEAST_BUFFER: usize = 8192;
 
 /// Accepts until the tasks of the port are asked to stop; connections finish what they have in hand.
 pub(crate) async fn accept(listener: TcpListener, port: Arc<Port>, tasks: Tasks) {
@@ -103,35 +108,43 @@ async fn http_1<S>(stream: S, port: Arc<Port>, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let watch = Watch::new();
     let service = service_fn(|request| {
-        let port = &port;
-        async move { Ok::<_, Infallible>(port.answer(request).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(port.limits.header_read)
-        .max_buf_size(port.limits.header_bytes)
-        .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+        let (port, in_hand) = (&port, watch.begin());
+        async move {
+            let reply = port.answer(request).await;
+            drop(in_hand);
+            Ok::<_, Infallible>(reply)
         }
+    });
+    let heard = Heard {
+        stream,
+        watch: watch.clone(),
     };
-    log_end(ended);
+    let connection = http1::Builder::new()
+        .max_buf_size(port.limits.header_bytes.max(LEAST_BUFFER))
+        // The watch sees slow headers, without a timer for each request.
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(heard), service);
+    conduct(connection, &watch, &port, &stop).await;
 }
 
 async fn http_2<S>(stream: S, port: Arc<Port>, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let idle = port.limits.header_read;
+    let watch = Watch::new();
+    let idle = port.limits.idle;
     let header_bytes = u32::try_from(port.limits.header_bytes).unwrap_or(u32::MAX);
+    let (answering, watching) = (port.clone(), watch.clone());
     let service = service_fn(move |request| {
-        let port = port.clone();
-        async move { Ok::<_, Infallible>(port.answer(request).await) }
+        let (port, watch) = (answering.clone(), watching.clone());
+        async move {
+            let in_hand = watch.begin();
+            let reply = port.answer(request).await;
+            drop(in_hand);
+            Ok::<_, Infallible>(reply)
+        }
     });
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
@@ -140,18 +153,37 @@ where
         .max_concurrent_streams(128)
         .max_header_list_size(header_bytes)
         .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    log_end(ended);
+    conduct(connection, &watch, &port, &stop).await;
 }
 
-fn log_end(ended: Result<(), hyper::Error>) {
+/// Runs a connection to its end: the sender's, the listener's, or that of its patience.
+async fn conduct<C>(connection: C, watch: &Watch, port: &Port, stop: &CancellationToken)
+where
+    C: GracefulConnection<Error = hyper::Error>,
+{
+    tokio::pin!(connection);
+    let limits = &port.limits;
+    let ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        () = stop.cancelled() => None,
+        expired = watch.expired(limits) => match expired {
+            Expired::Idle => None,
+            Expired::Stalled => {
+                tracing::debug!("a connection is closed: its request does not arrive");
+                return;
+            }
+        },
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                _ = watch.expired(limits) => return,
+            }
+        }
+    };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
     }

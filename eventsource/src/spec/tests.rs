@@ -443,3 +443,11 @@ fn a_spec_is_written_as_it_was_read() {
     written.sort_all_objects();
     assert_eq!(written, expected);
 }
+
+#[test]
+fn the_crd_can_be_made() {
+    use kube::CustomResourceExt as _;
+    let crd = serde_json::to_value(EventSource::crd()).unwrap();
+    assert_eq!(crd["metadata"]["name"], "eventsources.argoproj.io");
+    assert_eq!(crd["spec"]["names"]["shortNames"][0], "es");
+}

@@ -145,7 +145,8 @@ async fn a_request_without_the_token_is_refused_and_the_token_never_stored() {
 async fn without_the_bus_there_is_no_success() {
     let world = World::new(short());
     let addr = world.example("").await;
-    let cases: [(fn() -> PublishError, u16, &str); 3] = [
+    type Case = (fn() -> PublishError, u16, &'static str);
+    let cases: [Case; 3] = [
         (
             || PublishError::Unavailable {
                 reason: "secret-host:4222".into(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -60,11 +61,14 @@ impl Publish for FakeBus {
 
 /// Secrets `<name>/<key>`, changed at will.
 #[derive(Default)]
-pub(crate) struct FakeSecrets(pub(crate) Mutex<BTreeMap<String, String>>);
+pub(crate) struct FakeSecrets {
+    values: Mutex<BTreeMap<String, String>>,
+    pub(crate) away: AtomicBool,
+}
 
 impl FakeSecrets {
     pub(crate) fn set(&self, at: &str, value: &str) {
-        self.0
+        self.values
             .lock()
             .unwrap()
             .insert(at.to_owned(), value.to_owned());
@@ -75,7 +79,14 @@ impl FakeSecrets {
 impl Secrets for FakeSecrets {
     async fn secret(&self, at: &KeyRef) -> Result<Secret, SecretError> {
         let KeyRef { name, key, .. } = at.clone();
-        let known = self.0.lock().unwrap();
+        if self.away.load(Ordering::Relaxed) {
+            return Err(SecretError::Unavailable {
+                kind: "secret",
+                name,
+                source: Arc::new(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)),
+            });
+        }
+        let known = self.values.lock().unwrap();
         let value = known.get(&format!("{name}/{key}"));
         let value = value.map(|value| Secret::new(value.clone()));
         value.ok_or(SecretError::Missing {
@@ -104,6 +115,7 @@ pub(crate) struct World {
 pub(crate) fn short() -> Limits {
     Limits {
         header_read: Duration::from_millis(300),
+        idle: Duration::from_millis(300),
         body_read: Duration::from_millis(300),
         publish: Duration::from_millis(300),
         ..Limits::default()

@@ -1,7 +1,7 @@
 //! Objects that come, change and go while requests arrive.
 
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 use super::*;
 

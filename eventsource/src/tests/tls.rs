@@ -135,7 +135,7 @@ async fn a_rotated_certificate_is_used_and_a_broken_one_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rotated_token_is_believed_within_a_second() {
+async fn a_rotated_token_is_believed_within_a_second_and_an_old_one_while_the_store_is_away() {
     let secrets = Arc::new(FakeSecrets::default());
     let bearer = crate::http::auth::Bearer::new(reference("token"), secrets.clone());
     let check = async |token: &str| {
@@ -149,6 +149,12 @@ async fn a_rotated_token_is_believed_within_a_second() {
     tokio::time::advance(Duration::from_secs(1)).await;
     assert!(check("new").await);
     assert!(!check("old").await);
+    // A store that is away changes nothing.
+    secrets.away.store(true, Ordering::Relaxed);
+    tokio::time::advance(Duration::from_secs(6)).await;
+    assert!(check("new").await);
+    assert!(!check("old").await);
+    secrets.away.store(false, Ordering::Relaxed);
     // An empty secret opens nothing.
     secrets.set("tls/token", "");
     tokio::time::advance(Duration::from_secs(6)).await;

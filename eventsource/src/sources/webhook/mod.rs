@@ -21,6 +21,25 @@
 //! Any other status means that it is not known to be stored: send it again.
 //! Replicas: many, because each request reaches one of them.
 //!
+//! | status | meaning |
+//! | --- | --- |
+//! | 200 `success` | stored; without `X-Event-Id`: dropped by `filter`, or a batch |
+//! | 400 | the body cannot be read; the answer says where |
+//! | 401 | `authSecret` is set, and the request shows no token or another one |
+//! | 404, 405 | no event has this path, or none has this method (`Allow` names the others) |
+//! | 408, 413 | the body came too slowly, or is longer than `maxPayloadSize` |
+//! | 500 | the bus refuses this event for good |
+//! | 503 | the bus is away or full, or the token cannot be looked up: try again after `Retry-After` |
+//!
+//! Every answer but 200 is JSON, `{"error": "…"}`. `GET /health` answers 200 on every port.
+//!
+//! **Security**: with `serverCertSecret` and `serverKeySecret` the port speaks HTTPS, HTTP/2 included.
+//! `authSecret` asks for `Authorization: Bearer <token>`. Certificates and tokens are read again while the source
+//! runs, so rotation needs no restart. The value of `Authorization` is masked in the event.
+//!
+//! **Ports** are shared by all events of the process that name them. Of two events that ask for the same requests
+//! the earlier object's is served, and the other one reports that.
+//!
 //! **Event data**: `{"header": {"Name": ["value"]}, "body": …}`, and `metadata` where the spec has it.
 //! What `body` is depends on the request:
 //!
