@@ -30,7 +30,8 @@
 //!
 //! Where it differs from Kubernetes: namespaces appear on first use; dependents of a deleted
 //! owner go in the same transaction, whatever the propagation policy short of `Orphan`;
-//! `generation` counts changes outside of `metadata` and `status`; there is no schema validation.
+//! `generation` counts changes outside of `metadata` and `status`, also where a kind has no status
+//! subresource; more field selectors are served; there is no schema validation and no protobuf.
 
 pub mod kinds;
 

@@ -111,7 +111,12 @@ pub(crate) fn settle(target: &Target, object: &mut Value) -> Result<(), ApiError
             Some(actual) => {
                 let message =
                     format!("{field} in the body is {actual}, the path is served for {expected:?}");
-                return Err(ApiError::bad_request(message));
+                // Kinds of Kubernetes itself fail to decode, others fail their validation.
+                return Err(if resource.built_in() {
+                    ApiError::bad_request(message)
+                } else {
+                    ApiError::invalid(resource, "", &[Cause::value(field, message)])
+                });
             }
         }
     }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::kinds::Resource;
 use crate::objects::check_depth;
 use crate::request::Params;
-use crate::status::ApiError;
+use crate::status::{ApiError, Cause};
 
 /// A change to an object, read and ready.
 #[derive(Debug)]
@@ -48,7 +48,8 @@ impl Patch {
             ))),
             "application/apply-patch+yaml" => {
                 let Some(manager) = params.text("fieldManager") else {
-                    return Err(ApiError::bad_request("an apply patch needs a fieldManager"));
+                    let cause = Cause::missing("fieldManager", "must be set for an apply patch");
+                    return Err(ApiError::invalid(resource, "", &[cause]));
                 };
                 let value = yaml(body)?;
                 if !value.is_object() {

@@ -100,7 +100,7 @@ async fn names_are_generated_taken_and_checked() {
     let kind = argo("Sensor", json!({"name": "b"}), json!({}));
     assert_eq!(
         refusal(api.create(&post, &kind).await),
-        (400, "BadRequest".into())
+        (422, "Invalid".into())
     );
 }
 
@@ -292,7 +292,7 @@ async fn applying_creates_then_merges_and_removes() {
         let nobody = api
             .patch("a", &PatchParams::default(), &wanted(json!({})))
             .await;
-        assert_eq!(refusal(nobody).0, 400);
+        assert_eq!(refusal(nobody).0, 422);
     })
     .await;
 }
