@@ -174,7 +174,7 @@ impl Engine {
             match engine::run(shared, workflow, stop).await {
                 Ok(()) => tracing::info!(workflow = name, "workflow finished"),
                 Err(Unwind::Stopped | Unwind::Gone) => {
-                    tracing::debug!(workflow = name, "workflow cut off")
+                    tracing::debug!(workflow = name, "workflow cut off");
                 }
             }
             // The driver may have ended before.
@@ -224,7 +224,7 @@ impl Engine {
             ),
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
             Err(error) => {
-                tracing::warn!(workflow = workflow.name_any(), error = %tiphys_core::tasks::chain(&error), "cannot delete")
+                tracing::warn!(workflow = workflow.name_any(), error = %tiphys_core::tasks::chain(&error), "cannot delete");
             }
         }
     }

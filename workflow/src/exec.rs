@@ -265,12 +265,9 @@ pub(crate) async fn reap(folder: &Path) {
         == words.next();
     if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw)
         && same
+        && rustix::process::kill_process_group(pid, rustix::process::Signal::KILL).is_ok()
     {
-        // Gone by now is what we want.
-        drop(rustix::process::kill_process_group(
-            pid,
-            rustix::process::Signal::KILL,
-        ));
+        tracing::warn!(folder = %folder.display(), "killed a step that an earlier run left behind");
     }
     drop(tokio::fs::remove_file(folder.join("pid")).await);
 }

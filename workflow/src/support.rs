@@ -55,7 +55,7 @@ const OTHER_KINDS: [&str; 7] = [
 pub(crate) fn check(spec: &WorkflowSpec, problems: &mut Problems) {
     if spec.entrypoint.is_empty() {
         problems.at("entrypoint", |problems| {
-            problems.error("must be set to the name of a template")
+            problems.error("must be set to the name of a template");
         });
     } else if !spec
         .templates
@@ -74,7 +74,7 @@ pub(crate) fn check(spec: &WorkflowSpec, problems: &mut Problems) {
     problems.each("templates", &spec.templates, |template, problems| {
         if !names.insert(template.name.clone()) {
             problems.at("name", |problems| {
-                problems.error(format!("{:?} is not unique", template.name))
+                problems.error(format!("{:?} is not unique", template.name));
             });
         }
         check_template(template, &spec.templates, problems);
@@ -119,7 +119,7 @@ fn check_template(template: &Template, all: &[Template], problems: &mut Problems
                 problems.at_index(index, |problems| {
                     if !names.insert(step.name.clone()) {
                         problems.at("name", |problems| {
-                            problems.error(format!("{:?} is not unique", step.name))
+                            problems.error(format!("{:?} is not unique", step.name));
                         });
                     }
                     check_step(step, all, problems);
@@ -136,13 +136,13 @@ fn check_step(step: &Step, all: &[Template], problems: &mut Problems) {
     match (&step.template_ref, step.template.as_str()) {
         (None, "") => problems.error("must have template or templateRef"),
         (Some(_), name) if !name.is_empty() => {
-            problems.error("must have template or templateRef, not both")
+            problems.error("must have template or templateRef, not both");
         }
         (None, name)
             if !name.contains("{{") && !all.iter().any(|template| template.name == name) =>
         {
             problems.at("template", |problems| {
-                problems.error(format!("names {name:?}, which is not in spec.templates"))
+                problems.error(format!("names {name:?}, which is not in spec.templates"));
             });
         }
         _ => {}
@@ -187,7 +187,7 @@ fn check_arguments(key: &str, arguments: &Arguments, problems: &mut Problems) {
                     && !parameter.allowed.contains(value)
                 {
                     problems.at("value", |problems| {
-                        problems.error(format!("{:?} is not in its enum list", value.0))
+                        problems.error(format!("{:?} is not in its enum list", value.0));
                     });
                 }
             },

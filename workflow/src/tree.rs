@@ -1,7 +1,5 @@
 //! A Workflow as `argo get` prints it: header and tree (reference `workflow-engine.md`, section 4.1). Pure text.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 
@@ -13,9 +11,7 @@ use crate::resource::{Node, NodePhase, Workflow, WorkflowStatus};
 pub fn describe(workflow: &Workflow, now: Timestamp) -> String {
     let mut out = String::new();
     let status = workflow.status.clone().unwrap_or_default();
-    let mut line = |key: &str, value: &str| {
-        let _ = writeln!(out, "{key:<20} {value}");
-    };
+    let mut line = |key: &str, value: &str| out.push_str(&format!("{key:<20} {value}\n"));
     line("Name:", &workflow.name_any());
     line("Namespace:", &workflow.namespace().unwrap_or_default());
     let account = workflow.spec.service_account_name.as_deref();
@@ -72,7 +68,9 @@ pub fn describe(workflow: &Workflow, now: Timestamp) -> String {
                 .value
                 .as_ref()
                 .map_or("", |value| value.0.as_str());
-            let _ = writeln!(out, "  {:<18} {value}", format!("{}:", parameter.name));
+            let key = format!("{}:", parameter.name);
+            out.push_str(&format!("  {key:<18} {value}
+"));
         }
     }
     if !status.nodes.is_empty() {
@@ -293,11 +291,11 @@ mod tests {
         }})).unwrap();
         let now = "2026-01-01T00:01:00Z".parse().unwrap();
         expect![[r#"
-            STEP        TEMPLATE  PODNAME            DURATION  MESSAGE
-             ✔ wf       main
-             ├───✔ a    say       wf-say-2064171423  2s
-             └─┬─✖ b    say       wf-say-3210622017            main: Error (exit code 1)
-               └─● c    t/say     wf-say-3227399636
+            STEP      TEMPLATE  PODNAME            DURATION  MESSAGE
+             ✔ wf     main
+             ├───✔ a  say       wf-say-3986212215  2s
+             └─┬─✖ b  say       wf-say-2760215211            main: Error (exit code 1)
+               └─● c  t/say     wf-say-2743437592
         "#]]
         .assert_eq(&tree("wf", &status, now));
     }

@@ -43,7 +43,7 @@ impl Run {
         };
         self.record
             .open(id, "Pod", call, NodePhase::Pending, |node| {
-                node.inputs = inputs
+                node.inputs = inputs;
             });
         let permit = tokio::select! {
             permit = self.shared.leaves.acquire() => permit,

@@ -23,7 +23,7 @@ impl Run {
     ) -> Result<NodeEnd, Unwind> {
         self.record
             .open(id, "Steps", call, NodePhase::Running, |node| {
-                node.inputs = inputs
+                node.inputs = inputs;
             });
         let mut variables = variables.clone();
         let mut hang = vec![id.to_owned()];
