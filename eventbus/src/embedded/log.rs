@@ -139,8 +139,9 @@ impl Log {
         };
         let next_seq = last_seq.max(beyond) + 1;
         let active = match list.back() {
-            Some(newest) => newest.clone(),
-            None => {
+            Some(newest) if next_seq == last_seq + 1 => newest.clone(),
+            // Within a file numbers never jump, which tells a record from rubbish that looks like one.
+            _ => {
                 let newest = Arc::new(Segment::create(dir, next_seq, now_nanos)?);
                 sync_dir(dir)?;
                 list.push_back(newest.clone());

@@ -465,3 +465,37 @@ async fn a_consumer_that_falls_behind_catches_up_from_disk_without_a_gap() {
     }
     bus.close().await;
 }
+
+#[test]
+fn old_events_go_by_whole_files_and_a_loss_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits {
+        max_age: Some(Duration::from_secs(8)),
+        ..Limits::default()
+    };
+    let (mut writer, _changed) = writer(dir.path(), limits);
+    let far = i64::MAX / 2;
+    writer
+        .shared
+        .consumer(&all("behind", Start::New), |end| end);
+    // The writer's clock never runs backwards, so a time to come stands still.
+    for (step, id) in ["a", "b", "c", "d"].iter().enumerate() {
+        writer.last_nanos = far + i64::try_from(step).unwrap() * 5_000_000_000;
+        writer.tidy();
+        assert_eq!(seqs(commit(&mut writer, &[id])), [step as u64 + 1]);
+    }
+    assert_eq!(
+        (writer.shared.lost(), writer.shared.segments.first_seq()),
+        (1, 2)
+    );
+    // The last file is closed first, and its events count as stored until then.
+    for _ in 0..2 {
+        writer.last_nanos += 60_000_000_000;
+        writer.tidy();
+    }
+    assert_eq!(
+        (writer.shared.lost(), writer.shared.segments.first_seq()),
+        (4, 5)
+    );
+    assert_eq!(seqs(commit(&mut writer, &["e"])), [5]);
+}

@@ -283,7 +283,7 @@ impl Writer {
     }
 
     /// Removes what is too old.
-    fn tidy(&mut self) {
+    pub(crate) fn tidy(&mut self) {
         let Some(max_age) = self.limits.max_age else {
             return;
         };
