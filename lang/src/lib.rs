@@ -12,7 +12,11 @@ pub mod expr;
 pub mod gjson;
 pub mod gotemplate;
 pub mod govaluate;
+pub mod handlebars;
 pub mod json;
+pub mod jsonpath;
+pub mod lua;
+pub mod path;
 pub mod sjson;
 pub mod value;
 

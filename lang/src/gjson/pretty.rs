@@ -178,7 +178,7 @@ impl Printer<'_> {
             return Some(false);
         }
         let fits = self.inline(array, before.saturating_add(room));
-        if !self.budget.pay(self.out.len() - before) {
+        if self.budget.fuel == 0 {
             return None;
         }
         if !fits {
@@ -188,7 +188,8 @@ impl Printer<'_> {
     }
 
     fn inline(&mut self, array: &[u8], limit: usize) -> bool {
-        if !self.budget.enter() {
+        // Finding the ends of the elements reads all of it.
+        if !self.budget.pay(array.len()) || !self.budget.enter() {
             return false;
         }
         self.out.push(b'[');

@@ -22,7 +22,7 @@ impl Budget {
     pub(super) fn new(json: &[u8], path: &[u8]) -> Self {
         let size = u64::try_from(json.len().saturating_add(path.len())).unwrap_or(u64::MAX);
         Self {
-            fuel: size.saturating_mul(64).saturating_add(1 << 25),
+            fuel: size.saturating_mul(64).saturating_add(1 << 23),
             depth: 0,
         }
     }

@@ -1,5 +1,7 @@
 //! What holds for every destination: no panic, bounds kept, valid documents stay valid.
 
+use std::hint::black_box;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -46,7 +48,7 @@ fn deep_documents_are_written_to() {
     let deep = format!("{}1{}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
     let out = set_raw(deep.as_bytes(), &["a"; 400].join("."), b"2").unwrap();
     assert_eq!(out.len(), 400 * 6 + 1);
-    let _ = set_raw(&[b'['; 1_000_000], "0.0.0", b"2");
+    assert!(set_raw(&[b'['; 1_000_000], "0.0.0", b"2").is_ok());
 }
 
 #[test]
@@ -59,8 +61,8 @@ fn values_collected_through_two_levels_are_replaced() {
 proptest! {
     #[test]
     fn no_bytes_and_no_path_panic(json in prop::collection::vec(any::<u8>(), 0..100), path in "[a-c0-2:.\\\\#*|@\\-é]{0,12}") {
-        let _ = set_string(&json, &path, "x");
-        let _ = delete(&json, &path);
+        black_box(set_string(&json, &path, "x")).ok();
+        black_box(delete(&json, &path)).ok();
     }
 
     #[test]
