@@ -8,7 +8,7 @@ use tiphys_core::manifest::Document;
 use tiphys_core::{Path, Problem, Problems, Severity};
 use tiphys_eventbus::EventBusSpec;
 use tiphys_eventsource::EventSourceSpec;
-use tiphys_sensor::{Sensor, SensorSpec};
+use tiphys_sensor::Sensor;
 use tiphys_workflow::WorkflowSpec;
 
 /// The group and version of Argo's kinds.
@@ -22,7 +22,7 @@ pub enum Checked {
     /// An EventSource.
     EventSource(Box<EventSourceSpec>),
     /// A Sensor.
-    Sensor(Box<SensorSpec>),
+    Sensor(Box<Sensor>),
     /// A Workflow, WorkflowTemplate or ClusterWorkflowTemplate.
     Workflow(Box<WorkflowSpec>),
     /// Anything else, kept as it is.
@@ -78,7 +78,7 @@ pub fn check(document: &Document, problems: &mut Problems) -> Option<Checked> {
         "Sensor" => {
             has_spec(document, problems)?;
             let sensor = Sensor::read(document, problems)?;
-            Some(Checked::Sensor(Box::new(sensor.spec)))
+            Some(Checked::Sensor(Box::new(sensor)))
         }
         "Workflow" | "WorkflowTemplate" | "ClusterWorkflowTemplate" => {
             Some(Checked::Workflow(Box::new(typed(document, problems)?)))
@@ -188,7 +188,7 @@ pub fn across(objects: &[Placed<'_>]) -> Vec<(usize, Problem)> {
         })
         .collect();
     for (index, object) in objects.iter().enumerate() {
-        let Checked::Sensor(spec) = object.checked else {
+        let Checked::Sensor(sensor) = object.checked else {
             continue;
         };
         // A sensor that is checked alone says nothing about sources that are elsewhere.
@@ -198,7 +198,7 @@ pub fn across(objects: &[Placed<'_>]) -> Vec<(usize, Problem)> {
         {
             continue;
         }
-        for (at, dependency) in spec.dependencies.iter().enumerate() {
+        for (at, dependency) in sensor.spec.dependencies.iter().enumerate() {
             let (source, event) = (
                 dependency.event_source_name.as_str(),
                 dependency.event_name.as_str(),

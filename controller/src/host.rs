@@ -19,6 +19,7 @@ use tiphys_core::metrics::Metrics;
 use tiphys_core::tasks::chain;
 use tiphys_core::{Problems, Secrets, Tasks};
 use tiphys_eventsource::{PortMap, SourceRuntime};
+use tiphys_sensor::SensorObject;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -277,6 +278,7 @@ impl Reconciler {
                 () = stop.cancelled() => break,
                 Some((kind, event)) = events.next() => self.on_event(kind, event).await,
                 changed = self.sources.changed() => self.on_source(changed),
+                (namespace, name, state) = self.sensors.failed() => self.on_failed_sensor(namespace, name, state),
                 () = self.buses.changed() => self.on_bus_health(),
                 () = retry => self.retry_due().await,
             }
@@ -430,16 +432,7 @@ impl Reconciler {
         let again = matches!(&state, Err(state) if state.reason != "Invalid" && state.reason != "NotSupported");
         let state = state.unwrap_or_else(|state| state);
         if again {
-            let attempt = self
-                .retries
-                .get(key)
-                .map_or(1, |(_, attempt)| attempt.saturating_add(1));
-            let wait = self
-                .backoff
-                .wait_after(attempt)
-                .unwrap_or(Duration::from_secs(10));
-            self.retries
-                .insert(key.clone(), (Instant::now() + wait, attempt));
+            self.try_again(key);
         } else {
             self.retries.remove(key);
         }
@@ -483,29 +476,16 @@ impl Reconciler {
                     .apply(&key.namespace, &key.name, *spec, bus, secrets)
                     .await
             }
-            Checked::Sensor(spec) => {
-                let bus_name = bus_name(&spec.event_bus_name).to_owned();
+            Checked::Sensor(sensor) => {
+                let bus_name = bus_name(&sensor.spec.event_bus_name).to_owned();
                 let secrets = self.secrets(&key.namespace);
                 let defined = self.has_bus(&key.namespace, &bus_name);
                 let bus = self
                     .buses
                     .get(&key.namespace, &bus_name, defined, secrets.clone())
                     .await?;
-                let document = self
-                    .known
-                    .get(key)
-                    .map(|known| known.document.object.clone())
-                    .unwrap_or_default();
-                self.sensors
-                    .apply(
-                        &key.namespace,
-                        &key.name,
-                        *spec,
-                        &document,
-                        (&bus_name, bus),
-                        secrets,
-                    )
-                    .await
+                let object = SensorObject::new(*sensor, &key.namespace);
+                self.sensors.apply(object, &bus_name, bus, secrets).await
             }
             Checked::Workflow(_) | Checked::Other => Ok(ObjectState::ready("")),
         }
@@ -538,6 +518,30 @@ impl Reconciler {
                 state,
             );
         }
+    }
+
+    /// A Sensor that ended unasked is started again, later and later.
+    fn on_failed_sensor(&mut self, namespace: String, name: String, state: ObjectState) {
+        let key = ObjectKey {
+            kind: Kind::Sensor,
+            namespace,
+            name,
+        };
+        self.try_again(&key);
+        self.note(&key, state);
+    }
+
+    fn try_again(&mut self, key: &ObjectKey) {
+        let attempt = self
+            .retries
+            .get(key)
+            .map_or(1, |(_, attempt)| attempt.saturating_add(1));
+        let wait = self
+            .backoff
+            .wait_after(attempt)
+            .unwrap_or(Duration::from_secs(10));
+        self.retries
+            .insert(key.clone(), (Instant::now() + wait, attempt));
     }
 
     fn on_bus_health(&mut self) {

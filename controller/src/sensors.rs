@@ -3,47 +3,172 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::future::join_all;
 use kube::Client;
-use serde_json::Value;
 use tiphys_core::metrics::Metrics;
+use tiphys_core::tasks::chain;
 use tiphys_core::{Secrets, Tasks};
 use tiphys_eventbus::Bus;
-use tiphys_sensor::SensorSpec;
+use tiphys_sensor::{RunningSensor, SensorObject, SensorRuntime, StartError};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::host::ObjectState;
+
+type Name = (String, String);
+
+struct Hosted {
+    running: RunningSensor,
+    bus_name: String,
+    bus: Bus,
+    object: SensorObject,
+    /// Ends the job that waits for a failure.
+    watch: CancellationToken,
+}
 
 pub(crate) struct HostedSensors {
     client: Client,
     metrics: Metrics,
     tasks: Tasks,
-    running: BTreeMap<(String, String), ()>,
+    hosted: BTreeMap<Name, Hosted>,
+    failed: mpsc::UnboundedSender<(Name, String)>,
+    failures: mpsc::UnboundedReceiver<(Name, String)>,
 }
 
 impl HostedSensors {
     pub(crate) fn new(client: Client, metrics: Metrics, tasks: Tasks) -> Self {
+        let (failed, failures) = mpsc::unbounded_channel();
         Self {
             client,
             metrics,
             tasks,
-            running: BTreeMap::new(),
+            hosted: BTreeMap::new(),
+            failed,
+            failures,
         }
     }
 
+    /// Starts a Sensor, or replaces the one of that name if it has changed. What was in hand is finished first.
     pub(crate) async fn apply(
         &mut self,
-        _namespace: &str,
-        _name: &str,
-        _spec: SensorSpec,
-        _object: &Value,
-        _bus: (&str, Bus),
-        _secrets: Arc<dyn Secrets>,
+        object: SensorObject,
+        bus_name: &str,
+        bus: Bus,
+        secrets: Arc<dyn Secrets>,
     ) -> Result<ObjectState, ObjectState> {
-        drop((&self.client, &self.metrics, &self.tasks, &self.running));
-        Err(ObjectState::not_ready("NotSupported", "not yet"))
+        let key = (object.namespace.clone(), object.name.clone());
+        if let Some(hosted) = self.hosted.get(&key)
+            && hosted.object == object
+            && hosted.bus_name == bus_name
+        {
+            return Ok(ready(&object));
+        }
+        self.stop(&key.0, &key.1).await;
+        let started = SensorRuntime::start(
+            object.clone(),
+            bus.clone(),
+            self.client.clone(),
+            secrets,
+            &self.metrics,
+            &self.tasks,
+        );
+        let running = started.await.map_err(|error| match &error {
+            StartError::Invalid(_) => ObjectState::not_ready("Invalid", chain(&error)),
+            StartError::Trigger { .. } => ObjectState::not_ready("NotSupported", chain(&error)),
+            StartError::Bus { .. } => ObjectState::not_ready("CannotSubscribe", chain(&error)),
+        })?;
+        let watch = self.watch(&key, running.clone());
+        let state = ready(&object);
+        self.hosted.insert(
+            key,
+            Hosted {
+                running,
+                bus_name: bus_name.to_owned(),
+                bus,
+                object,
+                watch,
+            },
+        );
+        Ok(state)
     }
 
-    pub(crate) async fn remove(&mut self, _namespace: &str, _name: &str) {}
-    pub(crate) async fn stop(&mut self, _namespace: &str, _name: &str) {}
-    pub(crate) async fn stop_on_bus(&mut self, _namespace: &str, _bus: &str) {}
-    pub(crate) async fn stop_all(&mut self) {}
+    fn watch(&self, key: &Name, running: RunningSensor) -> CancellationToken {
+        let watch = self.tasks.stop_token().child_token();
+        let (ended, failed, key) = (watch.clone(), self.failed.clone(), key.clone());
+        self.tasks
+            .spawn_job(format!("watch of sensor {}/{}", key.0, key.1), async move {
+                tokio::select! {
+                    () = ended.cancelled() => {}
+                    failure = running.failed() => {
+                        if failed.send((key, failure.to_string())).is_err() {
+                            tracing::debug!("the host has ended");
+                        }
+                    }
+                }
+            });
+        watch
+    }
+
+    /// Waits for a Sensor that ended unasked, and takes it out.
+    pub(crate) async fn failed(&mut self) -> (String, String, ObjectState) {
+        let Some((key, reason)) = self.failures.recv().await else {
+            return std::future::pending().await;
+        };
+        self.stop(&key.0, &key.1).await;
+        (key.0, key.1, ObjectState::not_ready("Failed", reason))
+    }
+
+    /// Stops a Sensor whose object is gone, and takes its consumers and held events off the bus.
+    pub(crate) async fn remove(&mut self, namespace: &str, name: &str) {
+        let bus = self
+            .hosted
+            .get(&(namespace.to_owned(), name.to_owned()))
+            .map(|hosted| hosted.bus.clone());
+        self.stop(namespace, name).await;
+        if let Some(bus) = bus
+            && let Err(error) = SensorRuntime::forget(&bus, namespace, name).await
+        {
+            tracing::warn!(namespace, sensor = name, error = %chain(&error), "a deleted sensor has left consumers on the bus");
+        }
+    }
+
+    /// Stops a Sensor that may come back; its place on the bus stays.
+    pub(crate) async fn stop(&mut self, namespace: &str, name: &str) {
+        if let Some(hosted) = self.hosted.remove(&(namespace.to_owned(), name.to_owned())) {
+            hosted.watch.cancel();
+            hosted.running.stop().await;
+        }
+    }
+
+    /// Stops all Sensors of a bus that is about to close.
+    pub(crate) async fn stop_on_bus(&mut self, namespace: &str, bus: &str) {
+        let on_bus =
+            |(key, hosted): &(&Name, &Hosted)| key.0 == namespace && hosted.bus_name == bus;
+        let keys: Vec<_> = self
+            .hosted
+            .iter()
+            .filter(on_bus)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for (namespace, name) in keys {
+            self.stop(&namespace, &name).await;
+        }
+    }
+
+    pub(crate) async fn stop_all(&mut self) {
+        let all = std::mem::take(&mut self.hosted);
+        join_all(all.into_values().map(|hosted| {
+            hosted.watch.cancel();
+            hosted.running.stop()
+        }))
+        .await;
+    }
+}
+
+fn ready(object: &SensorObject) -> ObjectState {
+    let triggers = object.spec.triggers.len();
+    ObjectState::ready(format!(
+        "{triggers} trigger{} subscribed",
+        if triggers == 1 { "" } else { "s" }
+    ))
 }

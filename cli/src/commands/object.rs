@@ -107,7 +107,7 @@ pub(crate) async fn run(
 fn needs_cluster(documents: &[&Document]) -> bool {
     documents.iter().any(
         |document| match check::check(document, &mut Problems::default()) {
-            Some(Checked::Sensor(spec)) => spec.triggers.iter().any(|trigger| {
+            Some(Checked::Sensor(sensor)) => sensor.spec.triggers.iter().any(|trigger| {
                 trigger.template.as_ref().is_some_and(|template| {
                     template.k8s.is_some() || template.argo_workflow.is_some()
                 })

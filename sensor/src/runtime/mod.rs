@@ -103,7 +103,8 @@ pub enum StartError {
 #[derive(Debug, Clone, Copy)]
 pub struct SensorRuntime;
 
-/// A sensor that runs until it is stopped.
+/// A sensor that runs until it is stopped. Cloning shares it.
+#[derive(Clone)]
 pub struct RunningSensor {
     tasks: Tasks,
 }
