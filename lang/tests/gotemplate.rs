@@ -1,6 +1,12 @@
 //! Renders every case of `cases/gotemplate.jsonl` and compares with what Go gave for it.
 //! It never stops at the first difference: all are reported together.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a broken case file must stop the test"
+)]
+
 use tiphys_lang::gotemplate::Template;
 use tiphys_lang::{Value, json};
 

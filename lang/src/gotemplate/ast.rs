@@ -1,8 +1,6 @@
 //! A compiled template as a tree.
 //! Names are resolved here already: functions to their entries, variables to slots.
 
-use std::fmt::Write;
-
 use super::funcs::Function;
 
 /// A place in the text, in bytes from its start.
@@ -145,7 +143,8 @@ impl Operand {
     pub(super) fn write(&self, out: &mut String) {
         let fields = |fields: &[Box<str>], out: &mut String| {
             for field in fields {
-                let _ = write!(out, ".{field}");
+                out.push('.');
+                out.push_str(field);
             }
         };
         match &self.term {

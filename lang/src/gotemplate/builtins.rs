@@ -22,7 +22,7 @@ pub(super) const TABLE: &[Function] = &[
             !args.first().is_some_and(|value| truth(cx, value)),
         ))
     }),
-    variadic("eq", &[Value], Value, |cx, args| eq(cx, args)),
+    variadic("eq", &[Value], Value, eq),
     function("ne", &[Value, Value], |cx, args| match eq(cx, args)? {
         Val::Bool(equal) => Ok(Val::Bool(!equal)),
         other => Ok(other),
@@ -42,7 +42,7 @@ pub(super) const TABLE: &[Function] = &[
     function("len", &[Value], |cx, args| {
         len(cx, args.first().unwrap_or(&Val::Missing))
     }),
-    variadic("index", &[Value], Value, |cx, args| index(cx, args)),
+    variadic("index", &[Value], Value, index),
     variadic("print", &[], Any, |cx, args| {
         cx.text(printf::sprint(cx, args)?)
     }),

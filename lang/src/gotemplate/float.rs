@@ -136,7 +136,7 @@ fn hex(size: f64, verb: u8, precision: Option<usize>) -> String {
         }
     }
     let mut digits = String::new();
-    let mut rest = (mantissa << 4) & ((1 << 63) | ((1 << 63) - 1));
+    let mut rest = mantissa << 4;
     match precision {
         None => {
             while rest != 0 {

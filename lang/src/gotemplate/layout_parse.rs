@@ -71,8 +71,6 @@ pub(super) fn parse(layout: &[u8], value: &[u8], local: &TimeZone) -> Result<Mom
             .get(before.len()..pieces.len() - after.len())
             .unwrap_or_default();
         let mut next = rest;
-        let separator = pieces.get(before.len()).copied();
-        let _ = separator;
         match fields.read(piece, after, &mut next) {
             Ok(()) => rest = next,
             Err(Trouble::Bad) => return Err(failed(shown, rest, "")),
@@ -169,9 +167,8 @@ fn within(number: i32, range: std::ops::Range<i32>, what: &'static str) -> Read<
 
 /// The digits after a point or comma, as nanoseconds.
 fn nanoseconds(text: &[u8]) -> Read<i32> {
-    let digits = match text.split_first() {
-        Some((b'.' | b',', digits)) => digits,
-        _ => return Err(Trouble::Bad),
+    let Some((b'.' | b',', digits)) = text.split_first() else {
+        return Err(Trouble::Bad);
     };
     let kept = digits.get(..9).unwrap_or(digits);
     let scale = 10_i32.pow(9 - u32::try_from(kept.len()).unwrap_or(9));

@@ -3,11 +3,9 @@
 
 use super::cx::{Cx, Fault};
 use super::quote;
-use super::value::{Certificate, IntType, List, MapRef, UintType, Val};
+use super::value::{Certificate, IntType, List, MapRef, Val};
 
-#[path = "printf_number.rs"]
 mod number;
-#[path = "printf_parse.rs"]
 mod parse;
 
 pub(super) use parse::sprintf;
@@ -180,15 +178,14 @@ impl<'p, 'a> Printer<'p, 'a> {
                     let text = super::time::int_name(*int, *kind);
                     return self.text(text.as_bytes(), verb, value);
                 }
-                self.integer(int.unsigned_abs(), *int < 0, true, verb, value)
+                self.integer(int.unsigned_abs(), *int < 0, verb, value)
             }
-            Val::Uint(uint, kind) => {
+            Val::Uint(uint, _) => {
                 if self.flags.sharp_v && verb == 'v' {
-                    let _: UintType = *kind;
                     self.push(format!("{uint:#x}").as_bytes());
                     return Ok(());
                 }
-                self.integer(*uint, false, false, verb, value)
+                self.integer(*uint, false, verb, value)
             }
             Val::Float(float) => self.float(*float, verb, value),
             Val::Num(number) => self.number(number, verb, value),

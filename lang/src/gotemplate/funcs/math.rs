@@ -55,9 +55,7 @@ pub(super) const TABLE: &[Function] = &[
     variadic("min", &[Any], Any, |_, args| {
         Ok(Val::int64(args.iter().map(to_int64).min().unwrap_or(0)))
     }),
-    variadic("maxf", &[Any], Any, |_, args| {
-        fold(args, |one, other| go_max(one, other))
-    }),
+    variadic("maxf", &[Any], Any, |_, args| fold(args, go_max)),
     variadic("minf", &[Any], Any, |_, args| {
         fold(args, |one, other| -go_max(-one, -other))
     }),

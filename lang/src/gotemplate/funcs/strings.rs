@@ -46,9 +46,9 @@ pub(super) const TABLE: &[Function] = &[
     function("hasSuffix", &[Str, Str], |_, args| {
         Ok(Val::Bool(bytes(args, 1).ends_with(bytes(args, 0))))
     }),
-    variadic("quote", &[], Any, |cx, args| quoted(cx, args)),
-    variadic("squote", &[], Any, |cx, args| squoted(cx, args)),
-    variadic("cat", &[], Any, |cx, args| cat(cx, args)),
+    variadic("quote", &[], Any, quoted),
+    variadic("squote", &[], Any, squoted),
+    variadic("cat", &[], Any, cat),
     function("indent", &[Int, Str], |cx, args| {
         let text = indented(cx, int(args, 0), bytes(args, 1))?;
         cx.text(text)

@@ -11,7 +11,6 @@ impl<'a> Printer<'_, 'a> {
         &mut self,
         size: u64,
         negative: bool,
-        signed: bool,
         verb: char,
         value: &Val<'a>,
     ) -> Printed {
@@ -34,7 +33,6 @@ impl<'a> Printer<'_, 'a> {
             'U' => self.unicode(size, negative),
             _ => return self.bad_verb(value, verb),
         }
-        let _ = signed;
         Ok(())
     }
 
@@ -159,10 +157,10 @@ impl<'a> Printer<'_, 'a> {
             }
             'd' | 'b' | 'o' | 'O' | 'x' | 'X' | 'c' | 'q' | 'U' => {
                 if let Some(int) = number.as_i64() {
-                    return self.integer(int.unsigned_abs(), int < 0, true, verb, value);
+                    return self.integer(int.unsigned_abs(), int < 0, verb, value);
                 }
                 if let Some(uint) = number.as_u64() {
-                    return self.integer(uint, false, true, verb, value);
+                    return self.integer(uint, false, verb, value);
                 }
                 if verb == 'd' && number.is_integer_text() {
                     let text = number.to_string();
