@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ pub(crate) struct Consumer {
     pub(crate) wake: Notify,
     touched: AtomicBool,
     /// The events read from disk last.
-    pub(crate) chunk: Mutex<Arc<Vec<Record>>>,
+    chunk: Mutex<Vec<Record>>,
 }
 
 #[derive(Debug)]
@@ -272,6 +272,26 @@ impl Consumer {
         self.lock().deleted = true;
         self.wake.notify_waiters();
         self.wake.notify_one();
+    }
+
+    /// Holds the events of interest that were just read.
+    pub(crate) fn hold(&self, records: &[Record]) {
+        let subjects = self.subjects();
+        let wanted = |record: &&Record| matches(&subjects, record.source(), record.event());
+        let wanted = records.iter().filter(wanted).cloned().collect();
+        *self.chunk.lock().unwrap_or_else(PoisonError::into_inner) = wanted;
+    }
+
+    /// The event, if it is held. The last one ends the holding: a thousand idle consumers must not
+    /// hold a thousand pieces of files.
+    pub(crate) fn held(&self, seq: u64) -> Option<Record> {
+        let mut chunk = self.chunk.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = chunk.partition_point(|record| record.seq < seq);
+        let found = chunk.get(at).filter(|found| found.seq == seq).cloned()?;
+        if at + 1 == chunk.len() {
+            *chunk = Vec::new();
+        }
+        Some(found)
     }
 
     /// Marks it as changed; true for the first mark since the last [`Consumer::saved`].

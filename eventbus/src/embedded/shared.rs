@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::consumer::{Consumer, matches};
@@ -19,6 +19,11 @@ const TAIL_BYTES: usize = 4 << 20;
 /// How much is read from disk at once.
 const CHUNK_BYTES: usize = 256 << 10;
 
+/// How many read files at once.
+const READS: usize = 4;
+/// How far the log may run ahead of the saved places of consumers that nothing concerns.
+const SAVE_EVERY: u64 = 1000;
+
 /// Shared by all of one bus.
 pub(crate) struct Shared {
     pub(crate) segments: Arc<Segments>,
@@ -27,7 +32,10 @@ pub(crate) struct Shared {
     pub(crate) changes: Changes,
     router: Mutex<Router>,
     end: AtomicU64,
+    saved_end: AtomicU64,
     lost: AtomicU64,
+    /// Few read files at once, however many consumers are behind.
+    pub(crate) reads: Semaphore,
 }
 
 type ByEvent = HashMap<String, Vec<Arc<Consumer>>>;
@@ -59,6 +67,8 @@ impl Shared {
             changes,
             router: Mutex::new(router),
             end: AtomicU64::new(end),
+            saved_end: AtomicU64::new(end),
+            reads: Semaphore::new(READS),
             lost: AtomicU64::new(0),
         }
     }
@@ -143,7 +153,11 @@ impl Shared {
     /// Looks at the log on behalf of a consumer that is behind, one piece of it.
     pub(crate) fn scan(&self, consumer: &Consumer, from: u64) -> io::Result<()> {
         let end = self.end();
-        let records = self.segments.read_from(from, CHUNK_BYTES)?;
+        let records = if from > end {
+            Vec::new()
+        } else {
+            self.segments.read_from(from, CHUNK_BYTES)?
+        };
         let upto = records.last().map_or(end, |record| record.seq);
         if let Some(first) = records.first().filter(|first| first.seq > from) {
             tracing::debug!(
@@ -153,10 +167,7 @@ impl Shared {
                 "the log has no events of these numbers"
             );
         }
-        *consumer
-            .chunk
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Arc::new(records.clone());
+        consumer.hold(&records);
         // The router stands still, so that no event falls between the scan and the live ones.
         let _router = self.router();
         let end = self.end();
@@ -168,30 +179,20 @@ impl Shared {
 
     /// The event, if memory has it.
     pub(crate) fn cached(&self, consumer: &Consumer, seq: u64) -> Option<Record> {
-        let find = |found: Option<&Record>| found.filter(|found| found.seq == seq).cloned();
-        {
-            let chunk = consumer
-                .chunk
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let at = chunk.partition_point(|record| record.seq < seq);
-            if let Some(found) = find(chunk.get(at)) {
-                return Some(found);
-            }
+        if let Some(found) = consumer.held(seq) {
+            return Some(found);
         }
         let router = self.router();
         let at = router.tail.partition_point(|record| record.seq < seq);
-        find(router.tail.get(at))
+        let found = router.tail.get(at);
+        found.filter(|found| found.seq == seq).cloned()
     }
 
     /// The event from disk, with what follows it for later; nothing where it is gone or damaged.
     pub(crate) fn load(&self, consumer: &Consumer, seq: u64) -> io::Result<Option<Record>> {
         let records = self.segments.read_from(seq, CHUNK_BYTES)?;
         let found = records.first().filter(|first| first.seq == seq).cloned();
-        *consumer
-            .chunk
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Arc::new(records);
+        consumer.hold(&records);
         Ok(found)
     }
 
@@ -249,6 +250,17 @@ impl Shared {
             }
         }
         count
+    }
+
+    /// Has the places of all consumers saved now and then, so that those which nothing concerns start near the end.
+    pub(crate) fn save_places(&self) {
+        let end = self.end();
+        if end >= self.saved_end.load(Ordering::Relaxed) + SAVE_EVERY {
+            self.saved_end.store(end, Ordering::Relaxed);
+            for consumer in self.consumers() {
+                self.touch(&consumer);
+            }
+        }
     }
 
     /// Has the consumer saved soon.

@@ -79,6 +79,8 @@ impl EmbeddedSubscriber {
         let guard = Scanning {
             consumer: &self.consumer,
         };
+        // The semaphore is never closed.
+        let _permit = self.shared.reads.acquire().await;
         let (shared, consumer) = (self.shared.clone(), self.consumer.clone());
         let scanned = tokio::task::spawn_blocking(move || shared.scan(&consumer, from)).await;
         match scanned {
@@ -99,6 +101,8 @@ impl EmbeddedSubscriber {
         if let Some(record) = self.shared.cached(&self.consumer, seq) {
             return Some(self.message(&record, &mut claim));
         }
+        // The semaphore is never closed.
+        let _permit = self.shared.reads.acquire().await;
         let (shared, consumer) = (self.shared.clone(), self.consumer.clone());
         let loaded = tokio::task::spawn_blocking(move || shared.load(&consumer, seq)).await;
         match loaded {

@@ -88,6 +88,7 @@ impl Writer {
             }
             if tidied.elapsed() >= TIDY {
                 self.tidy();
+                self.shared.save_places();
                 tidied = Instant::now();
             }
         }
@@ -138,6 +139,7 @@ impl Writer {
             };
             answers.push((reply, permit, answer));
         }
+        let attempted = !records.is_empty();
         let failed = match self.log.append(&records, now) {
             Ok(()) => None,
             Err(error) => {
@@ -147,12 +149,15 @@ impl Writer {
                 Some(error)
             }
         };
-        if failed.is_none() && !records.is_empty() {
+        if failed.is_none() && attempted {
             self.shared
                 .route(records.into_iter().map(|(record, _)| record));
         }
         let reason = failed.as_ref().map(|error| self.explain(error));
-        self.report(reason.as_deref());
+        // Duplicates alone say nothing of the disk.
+        if attempted || reason.is_some() {
+            self.report(reason.as_deref());
+        }
         for (reply, permit, answer) in answers {
             let result = match (answer, &failed, &reason) {
                 (Answer::Refused(error), ..) => Err(error),
