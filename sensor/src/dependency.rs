@@ -45,6 +45,11 @@ impl Dependency {
         fits(&self.source, &event.source) && fits(&self.event, &event.subject)
     }
 
+    /// Whether a script may take its time, so that it is run where it holds nobody up.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.transform.is_some() || self.filters.as_ref().is_some_and(Filters::is_slow)
+    }
+
     /// Whether an event that matches counts.
     pub(crate) fn admit(&self, event: &Arc<Event>, report: &mut Report) -> Admission {
         let event = match &self.transform {

@@ -3,10 +3,10 @@
 
 use std::borrow::Cow;
 
-use tiphys_lang::gjson::{Found, Kind, Path};
-use tiphys_lang::{Value, gjson, gotemplate};
-
-use crate::pending::{handlebars, jsonpath};
+use tiphys_core::tasks::chain;
+use tiphys_lang::gjson::{Found, Kind};
+use tiphys_lang::path::Path;
+use tiphys_lang::{Value, gotemplate, handlebars};
 
 use crate::spec::TemplateEngine;
 
@@ -60,11 +60,7 @@ impl Template {
             }
             TemplateEngine::Handlebars => handlebars::Template::compile(text)
                 .map(|template| Self::Handlebars(Box::new(template)))
-                .map_err(|error| Flaw {
-                    line: error.line,
-                    column: error.column,
-                    message: error.message,
-                }),
+                .map_err(handlebars_flaw),
         }
     }
 
@@ -84,56 +80,44 @@ impl Template {
     }
 }
 
+fn handlebars_flaw(error: handlebars::CompileError) -> Flaw {
+    use handlebars::CompileError as E;
+    let place = match &error {
+        E::Syntax { place, .. } | E::TooDeep { place } | E::Partial { place } => Some(*place),
+        E::TooLong => None,
+    };
+    let message = match error {
+        E::Syntax { message, .. } => message,
+        other => other.to_string(),
+    };
+    Flaw {
+        line: place.map_or(1, |place| place.line),
+        column: place.map_or(1, |place| place.column),
+        message,
+    }
+}
+
 /// A compiled path: gjson, or JSONPath where it starts with `$.` or `$[`.
 #[derive(Debug)]
-pub(crate) enum Selector {
-    Gjson(Path),
-    JsonPath(jsonpath::Path),
-}
+pub(crate) struct Selector(Path);
 
 impl Selector {
     /// Compiles a path.
     pub(crate) fn compile(text: &str) -> Result<Self, Flaw> {
-        if text == "$" || text.starts_with("$.") || text.starts_with("$[") {
-            return jsonpath::Path::compile(text)
-                .map(Self::JsonPath)
-                .map_err(|error| Flaw::at(text, 0, error.to_string()));
-        }
         Path::compile(text)
-            .map(Self::Gjson)
-            .map_err(|error| Flaw::at(text, 0, error.to_string()))
+            .map(Self)
+            .map_err(|error| Flaw::at(text, 0, chain(&error)))
     }
 
-    /// What it selects in a JSON document.
+    /// What it selects in a JSON document; asking too much of a document is nothing.
     pub(crate) fn get<'a>(&self, json: &'a [u8]) -> Option<Found<'a>> {
-        match self {
-            Self::Gjson(path) => path.get(json),
-            Self::JsonPath(path) => {
-                let value = path.get(&tiphys_lang::json::parse(json).ok()?)?;
-                Some(found(&value))
-            }
-        }
-    }
-}
-
-fn found(value: &Value) -> Found<'static> {
-    let kind = match value {
-        Value::Null => Kind::Null,
-        Value::Bool(false) => Kind::False,
-        Value::Bool(true) => Kind::True,
-        Value::Number(_) => Kind::Number,
-        Value::String(_) => Kind::String,
-        Value::Array(_) | Value::Object(_) => Kind::Json,
-    };
-    Found {
-        kind,
-        raw: Cow::Owned(value.to_json().into_bytes()),
+        self.0.get(json).ok().flatten()
     }
 }
 
 /// gjson's text form with every digit of a fraction kept: `1.50` is `1.5`, and `0.1234567890123456789` is itself.
 pub(crate) fn text_form<'a>(found: &'a Found<'_>) -> Cow<'a, str> {
-    if found.kind == gjson::Kind::Number
+    if found.kind == Kind::Number
         && let Ok(raw) = str::from_utf8(&found.raw)
         && raw.contains('.')
         && !raw.contains(['e', 'E'])
@@ -147,6 +131,7 @@ pub(crate) fn text_form<'a>(found: &'a Found<'_>) -> Cow<'a, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tiphys_lang::gjson;
 
     #[test]
     fn numbers_keep_their_digits_as_text() {

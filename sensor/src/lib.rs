@@ -17,7 +17,6 @@ mod dry_run;
 mod filters;
 mod parameters;
 mod payload;
-mod pending;
 mod prepared;
 mod runtime;
 mod transform;

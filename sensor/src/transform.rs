@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use tiphys_core::Event;
+use tiphys_lang::lua::{self, ScriptError};
 use tiphys_lang::{Value, json};
 
 use crate::dialect::Flaw;
@@ -11,15 +12,27 @@ use crate::spec::TransformSpec;
 
 /// A compiled Lua script.
 #[derive(Debug)]
-pub(crate) struct Script;
+pub(crate) struct Script(lua::Script);
 
 impl Script {
-    pub(crate) fn holds(&self, _event: &Value) -> Result<bool, String> {
-        Err("pending".into())
+    /// Whether the script returns the boolean true.
+    pub(crate) fn holds(&self, event: &Value) -> Result<bool, String> {
+        self.0.eval_filter(event).map_err(|error| error.to_string())
     }
-    fn transform(&self, _event: &Value) -> Result<String, String> {
-        Err("pending".into())
+
+    fn transform(&self, event: &Value) -> Result<String, String> {
+        self.0
+            .transform(event)
+            .map(|made| written(&made))
+            .map_err(|error| error.to_string())
     }
+}
+
+/// As Argo writes a transformed payload: sorted keys, `<`, `>` and `&` escaped.
+fn written(value: &Value) -> String {
+    let mut out = String::new();
+    json::write(value, json::Escape::Html, &mut out);
+    out
 }
 
 /// A compiled jq filter.
@@ -33,8 +46,17 @@ impl Jq {
 }
 
 /// Compiles a Lua script.
-pub(crate) fn compile_script(_text: &str) -> Result<Script, Flaw> {
-    Ok(Script)
+pub(crate) fn compile_script(text: &str) -> Result<Script, Flaw> {
+    lua::Script::compile(text)
+        .map(Script)
+        .map_err(|error| match error {
+            ScriptError::Syntax { what, line } => Flaw {
+                line,
+                column: 1,
+                message: what,
+            },
+            other => Flaw::at(text, 0, other.to_string()),
+        })
 }
 
 /// Compiles a jq filter.
@@ -64,7 +86,7 @@ pub(crate) enum Transform {
 /// Why a payload could not be transformed; the event does not count.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot transform the event: {0}")]
-pub struct TransformError(String);
+pub(crate) struct TransformError(String);
 
 impl Transform {
     /// Compiles what the spec says; jq wins.
@@ -94,5 +116,47 @@ impl Transform {
         changed.data = Some(made.map_err(TransformError)?.into());
         changed.content_type = "application/json".to_owned();
         Ok(Arc::new(changed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{event, yaml};
+
+    fn transformed(spec: &str, payload: &str) -> Result<String, TransformError> {
+        let spec: TransformSpec = yaml(spec);
+        let made = Transform::new(&spec)
+            .unwrap()
+            .apply(&Arc::new(event("e", payload)))?;
+        Ok(String::from_utf8(made.data.clone().unwrap().to_vec()).unwrap())
+    }
+
+    #[test]
+    fn scripts_change_payloads_as_the_reference_says() {
+        let script = "{script: 'event.c.d[2] = 4 return event'}";
+        let payload = r#"{"a":1,"b":"2","c":{"d":[3]}}"#;
+        assert_eq!(
+            transformed(script, payload).unwrap(),
+            r#"{"a":1,"b":"2","c":{"d":[3,4]}}"#
+        );
+        for (case, script, payload) in [
+            ("L2", "{script: 'return \"x\"'}", "{}"),
+            ("L8", "{script: 'event.a = 5'}", r#"{"a":1}"#),
+            ("array", "{script: 'return event'}", "[1]"),
+        ] {
+            assert!(transformed(script, payload).is_err(), "{case}");
+        }
+    }
+
+    #[test]
+    fn an_event_without_payload_stays_as_it_is() {
+        let spec: TransformSpec = yaml("{script: 'return {}'}");
+        let nothing = Arc::new(Event {
+            data: None,
+            ..event("e", "")
+        });
+        let made = Transform::new(&spec).unwrap().apply(&nothing).unwrap();
+        assert_eq!(made, nothing);
     }
 }

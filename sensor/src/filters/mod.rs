@@ -162,6 +162,11 @@ impl Filters {
         })
     }
 
+    /// Whether a script may take its time.
+    pub(crate) const fn is_slow(&self) -> bool {
+        self.script.is_some()
+    }
+
     /// Whether the event counts.
     pub(crate) fn evaluate(&self, input: &Input, report: &mut Report) -> Verdict {
         let mut errors: Vec<String> = Vec::new();

@@ -10,7 +10,7 @@ use tiphys_eventbus::{Message, StateError};
 
 use super::attempts::End;
 use super::ledger::Outcome;
-use super::runner::{Answer, Runner};
+use super::runner::{Answer, Runner, admit};
 use crate::conditions::{KeptEvents, State, Step};
 use crate::dependency::{Admission, Dependency};
 use crate::document::{Events, Input};
@@ -29,7 +29,7 @@ enum Part {
     Filtered,
     Held,
     Known,
-    Ended(Outcome),
+    Ended,
     Later,
     Stopped,
 }
@@ -94,11 +94,16 @@ impl Joined {
             return Answer::Stopped;
         }
         if parts.iter().any(|part| matches!(part, Part::Later)) {
-            return Answer::Later;
+            if runner.at_least_once {
+                return Answer::Later;
+            }
+            // Acknowledged already: nobody will deliver it again.
+            runner.ledger.begin(message.seq, message.delivery);
+            return Answer::End(Outcome::Dead);
         }
         if parts
             .iter()
-            .any(|part| matches!(part, Part::Held | Part::Ended(_)))
+            .any(|part| matches!(part, Part::Held | Part::Ended))
         {
             return Answer::Held;
         }
@@ -117,7 +122,7 @@ impl Joined {
         event: &Arc<Event>,
     ) -> Result<Part, StateError> {
         let mut report = Report::new(Detail::Failures);
-        let input = match dependency.admit(event, &mut report) {
+        let input = match admit(dependency, event, &mut report) {
             Admission::Passed(input) => input,
             Admission::Filtered(verdict) => {
                 tracing::debug!(
@@ -187,7 +192,7 @@ impl Joined {
             ((), true)
         });
         done.await?;
-        Ok(Part::Ended(outcome))
+        Ok(Part::Ended)
     }
 
     fn missing(&self, runner: &Runner) -> Vec<Vec<String>> {

@@ -13,12 +13,15 @@ use tiphys_core::envelope::EnvelopeError;
 use tiphys_core::metrics::TriggerMetrics;
 use tiphys_core::{Event, tasks};
 use tiphys_eventbus::{Bus, Message, Subscriber, Subscription};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio_util::sync::CancellationToken;
 
 use super::joined::Joined;
 use super::ledger::{Ledger, Outcome};
 use super::limit::Limit;
 use super::{ACK_WAIT, STATE_BUCKET};
+use crate::dependency::{Admission, Dependency};
+use crate::filters::Report;
 use crate::prepared::Prepared;
 use crate::triggers::World;
 
@@ -192,6 +195,17 @@ impl Runner {
         &self,
     ) -> Result<Arc<dyn tiphys_eventbus::State>, tiphys_eventbus::StateError> {
         self.bus.state(STATE_BUCKET).await
+    }
+}
+
+/// Whether an event counts; scripts run where they hold up no other task.
+pub(super) fn admit(dependency: &Dependency, event: &Arc<Event>, report: &mut Report) -> Admission {
+    let threads = Handle::try_current()
+        .is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
+    if dependency.is_slow() && threads {
+        tokio::task::block_in_place(|| dependency.admit(event, report))
+    } else {
+        dependency.admit(event, report)
     }
 }
 

@@ -4,7 +4,7 @@ use tiphys_eventbus::Message;
 
 use super::attempts::End;
 use super::ledger::Outcome;
-use super::runner::{Answer, Runner};
+use super::runner::{Answer, Runner, admit};
 use crate::dependency::Admission;
 use crate::document::Events;
 use crate::filters::{Detail, Report};
@@ -25,7 +25,7 @@ impl Runner {
                 continue;
             }
             let mut report = Report::new(Detail::Failures);
-            let outcome = match dependency.admit(&event, &mut report) {
+            let outcome = match admit(dependency, &event, &mut report) {
                 Admission::Filtered(verdict) => {
                     tracing::debug!(
                         event = event.id,

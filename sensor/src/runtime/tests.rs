@@ -367,3 +367,65 @@ async fn nothing_stays_on_the_bus_of_a_forgotten_sensor() {
     SensorRuntime::forget(&world.bus, "ns", "s").await.unwrap();
     assert!(world.bus.durables("tiphys-").await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_request_is_sent_with_its_payload_and_again_while_the_server_is_busy() {
+    use axum::http::{HeaderMap, StatusCode};
+    use std::sync::Mutex;
+    let seen: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
+    let taken = Arc::clone(&seen);
+    let handler = move |headers: HeaderMap, body: String| async move {
+        let mut seen = taken.lock().unwrap();
+        let header = headers.get("x-id").unwrap().to_str().unwrap().to_owned();
+        seen.push((header, body));
+        if seen.len() == 1 {
+            StatusCode::SERVICE_UNAVAILABLE
+        } else {
+            StatusCode::OK
+        }
+    };
+    let app = axum::Router::new().route("/hello", axum::routing::put(handler));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let world = World::new();
+    world
+        .tasks
+        .spawn("server", async move { axum::serve(listener, app).await });
+    let spec = r#"
+dependencies: [{name: a, eventSourceName: webhook, eventName: a}]
+triggers:
+  - template:
+      name: call
+      http:
+        url: http://127.0.0.1:PORT/hello
+        method: PUT
+        payload: [{src: {dependencyName: a, dataKey: big, useRawData: true}, dest: big}]
+        dynamicHeaders: [{src: {dependencyName: a, contextKey: id}, dest: X-Id}]
+    policy: {status: {allow: [200]}}
+"#;
+    let sensor = world
+        .start(&spec.replace("PORT", &port.to_string()))
+        .await
+        .unwrap();
+    world
+        .publish("a", "a1", r#"{"big":9007199254740993}"#)
+        .await;
+    world.reaches("call", [1, 1, 0, 0, 0]).await;
+    let request = ("a1".to_owned(), r#"{"big":9007199254740993}"#.to_owned());
+    assert_eq!(*seen.lock().unwrap(), [request.clone(), request]);
+    sensor.stop().await;
+}
+
+#[tokio::test]
+async fn either_event_fires_and_one_event_for_two_dependencies_fires_twice() {
+    let world = World::new();
+    let spec = BOTH
+        .replace("a && b", "a || b")
+        .replace("eventName: b", "eventName: '*'");
+    let sensor = world.start(&spec).await.unwrap();
+    world.publish("a", "a1", "{}").await;
+    world.publish("b", "b1", "{}").await;
+    world.reaches("both", [2, 2, 0, 0, 0]).await;
+    assert_eq!(world.workflows().await.len(), 3);
+    sensor.stop().await;
+}

@@ -84,7 +84,7 @@ impl FiltersSpec {
         operator("exprLogicalOperator", &self.expr_logical_operator, problems);
         problems.each("exprs", &self.exprs, ExprFilterSpec::validate);
         problems.each("data", &self.data, |data, problems| {
-            data.validate(engine, problems)
+            data.validate(engine, problems);
         });
         if let Some(context) = &self.context {
             problems.at("context", |problems| context.validate(problems));
@@ -140,7 +140,7 @@ impl DataFilterSpec {
         let kinds = ["bool", "number", "string"];
         if !kinds.contains(&self.kind.as_str()) {
             problems.at("type", |problems| {
-                problems.error("must be bool, number or string")
+                problems.error("must be bool, number or string");
             });
         }
         let comparators = ["", "=", "!=", "<", "<=", ">", ">="];

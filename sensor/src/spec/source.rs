@@ -225,7 +225,7 @@ impl ArtifactSpec {
             ),
             [_] => {}
             [first, ..] => {
-                problems.warning(format!("names {}; only {first} is used", set.join(" and ")))
+                problems.warning(format!("names {}; only {first} is used", set.join(" and ")));
             }
         }
         if let Some(s3) = s3 {

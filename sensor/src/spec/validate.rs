@@ -232,7 +232,7 @@ impl super::TriggerTemplateSpec {
             |reset, problems| {
                 let Some(by_time) = &reset.by_time else {
                     problems.at("byTime", |problems| {
-                        problems.error("must be set, as {cron: ...}")
+                        problems.error("must be set, as {cron: ...}");
                     });
                     return;
                 };
@@ -324,7 +324,7 @@ impl Scope<'_> {
                 ),
             ] {
                 problems.at(key, |problems| {
-                    check_template(text, engine, fallback, problems)
+                    check_template(text, engine, fallback, problems);
                 });
             }
             for (key, text) in [("dataKey", &src.data_key), ("contextKey", &src.context_key)] {

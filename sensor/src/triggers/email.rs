@@ -45,7 +45,7 @@ impl EmailSpec {
         problems.require("host", &self.host, " to the mail server");
         if self.port.is_some_and(|port| !(0..=65535).contains(&port)) {
             problems.at("port", |problems| {
-                problems.error("must be between 0 and 65535")
+                problems.error("must be between 0 and 65535");
             });
         }
         if let Some(reference) = &self.smtp_password {

@@ -71,7 +71,7 @@ impl SlackSpec {
             let array = serde_json::from_str::<Vec<serde::de::IgnoredAny>>(text).is_ok();
             if !text.is_empty() && !text.contains("{{") && !array {
                 problems.at(key, |problems| {
-                    problems.warning("should be a JSON array in text")
+                    problems.warning("should be a JSON array in text");
                 });
             }
         }
