@@ -38,8 +38,8 @@ pub(crate) fn weigh<'a>(port: u16, claims: impl Iterator<Item = &'a Claim>) -> V
         if ours.map(|tls| &tls.at) != theirs.map(|tls| &tls.at) {
             let error = EventError::OtherTls {
                 port,
-                namespace: owner.route.namespace.clone(),
-                name: owner.route.source.clone(),
+                namespace: owner.route.owner.0.clone(),
+                name: owner.route.owner.1.clone(),
                 theirs: if theirs.is_some() {
                     "another certificate"
                 } else {
@@ -58,8 +58,8 @@ pub(crate) fn weigh<'a>(port: u16, claims: impl Iterator<Item = &'a Claim>) -> V
             let error = EventError::Taken {
                 what: format!("{method} {}", claim.at.pattern.as_str()),
                 port,
-                namespace: other.route.namespace.clone(),
-                name: other.route.source.clone(),
+                namespace: other.route.owner.0.clone(),
+                name: other.route.owner.1.clone(),
                 event: other.route.event.clone(),
             };
             verdict.lost.push((claim.route.clone(), error));

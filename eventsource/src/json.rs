@@ -278,6 +278,8 @@ pub(crate) fn push_code(code: u32, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn compacted(text: &str) -> Result<String, JsonError> {
@@ -366,6 +368,56 @@ mod tests {
         for depth in [BODY_DEPTH + 1, 10_000, 1_000_000] {
             let error = compacted(&nested(depth)).unwrap_err();
             assert_eq!(error.what, "nested too deeply");
+        }
+    }
+
+    /// Text that is JSON, or nearly.
+    fn nearly_json() -> impl Strategy<Value = String> {
+        let token = prop::sample::select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"a\"",
+            "\"<\\u00e9\u{2028}€\"",
+            "1",
+            "-0.5e+3",
+            "true",
+            "null",
+            " ",
+            "\n",
+            "\"",
+            "\\",
+            "\u{1}",
+            "0",
+            ".",
+        ]);
+        prop::collection::vec(token, 0..12).prop_map(|tokens| tokens.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn what_sensors_read_is_accepted_and_nothing_else(text in nearly_json()) {
+            let ours = compacted(&text).map(|json| tiphys_lang::json::parse(json.as_bytes()));
+            let theirs = tiphys_lang::json::parse(text.as_bytes());
+            prop_assert_eq!(ours.is_ok(), theirs.is_ok(), "{}: {:?}", text, theirs);
+            if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
+                prop_assert_eq!(ours, Ok(theirs));
+            }
+        }
+
+        #[test]
+        fn any_bytes_become_a_string_that_can_be_read(bytes: Vec<u8>) {
+            let mut out = Vec::new();
+            write_string(&bytes, &mut out);
+            let read = tiphys_lang::json::parse(&out);
+            if let Ok(text) = str::from_utf8(&bytes) {
+                prop_assert_eq!(read, Ok(tiphys_lang::Value::from(text)));
+            } else {
+                prop_assert!(read.is_ok());
+            }
         }
     }
 }

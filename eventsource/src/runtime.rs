@@ -50,6 +50,9 @@ struct Registry {
     listeners: BTreeMap<u16, Listener>,
 }
 
+/// Objects of which another number of events is listened for than before.
+type Changed = BTreeSet<ObjectName>;
+
 struct Object {
     /// Its place in the order of arrival, which an update keeps.
     order: u64,
@@ -170,8 +173,7 @@ fn claim(
         .clone()
         .map(|token| Bearer::new(token, secrets.clone()));
     let route = Arc::new(Route {
-        namespace: object.namespace.clone(),
-        source: object.name.clone(),
+        owner: (object.namespace.clone(), object.name.clone()),
         event: entry.name.to_owned(),
         kind: entry.source.event_type(),
         max_payload: at.max_payload,
@@ -214,6 +216,8 @@ impl Inner {
             states.insert(name.clone(), failed);
         });
         self.settle(&mut registry, touched).await;
+        // Also where none of its events is served any more.
+        self.count(&registry, &Changed::from([name.clone()]));
         let events = self.states.borrow().get(&name).cloned().unwrap_or_default();
         Ok(Applied { events })
     }
@@ -233,6 +237,7 @@ impl Inner {
 
     /// Makes the ports serve what the objects want now.
     async fn settle(&self, registry: &mut Registry, touched: BTreeSet<u16>) {
+        let mut changed = Changed::new();
         for port in touched {
             let verdict = weigh(port, in_order(&registry.objects, port));
             if verdict.won.is_empty() {
@@ -263,23 +268,23 @@ impl Inner {
             registry.listeners.insert(port, listener);
             self.states.send_modify(|states| {
                 for route in verdict.won {
-                    record(states, &route, state.clone());
+                    record(states, &mut changed, &route, state.clone());
                 }
                 for (route, error) in verdict.lost {
                     let known = failed(states, &route);
                     if !known {
                         tracing::error!(
-                            eventsource = route.source,
+                            eventsource = route.owner.1,
                             event = route.event,
                             %error,
                             "an event cannot be listened for"
                         );
                     }
-                    record(states, &route, EventState::Failed { error });
+                    record(states, &mut changed, &route, EventState::Failed { error });
                 }
             });
         }
-        self.count(registry);
+        self.count(registry, &changed);
     }
 
     /// A port that could not be opened at first is open now.
@@ -289,13 +294,14 @@ impl Inner {
             return;
         };
         listener.state = Ok(addr);
+        let mut changed = Changed::new();
         let verdict = weigh(port, in_order(&registry.objects, port));
         self.states.send_modify(|states| {
             for route in verdict.won {
-                record(states, &route, EventState::Listening { addr });
+                record(states, &mut changed, &route, EventState::Listening { addr });
             }
         });
-        self.count(&registry);
+        self.count(&registry, &changed);
     }
 
     async fn drain(&self) {
@@ -309,9 +315,13 @@ impl Inner {
         join_all(listeners.values().map(|listener| listener.finish(grace))).await;
     }
 
-    fn count(&self, registry: &Registry) {
+    /// Tells the metrics how many events of the changed objects are listened for.
+    fn count(&self, registry: &Registry, changed: &Changed) {
         let states = self.states.borrow();
-        for (name, object) in &registry.objects {
+        for name in changed {
+            let Some(object) = registry.objects.get(name) else {
+                continue;
+            };
             let events = states.get(name).into_iter().flat_map(BTreeMap::values);
             let listening = events
                 .filter(|state| matches!(state, EventState::Listening { .. }))
@@ -323,19 +333,30 @@ impl Inner {
     }
 }
 
-fn record(states: &mut States, route: &Route, state: EventState) {
-    let name = (route.namespace.clone(), route.source.clone());
-    states
-        .entry(name)
-        .or_default()
-        .insert(route.event.clone(), state);
+/// Writes a state down, and the object into `changed` where that counts differently.
+fn record(states: &mut States, changed: &mut Changed, route: &Route, state: EventState) {
+    let listens = |state: &EventState| matches!(state, EventState::Listening { .. });
+    let events = match states.get_mut(&route.owner) {
+        Some(events) => events,
+        None => states.entry(route.owner.clone()).or_default(),
+    };
+    let now = listens(&state);
+    let before = match events.get_mut(&route.event) {
+        Some(known) => Some(listens(&std::mem::replace(known, state))),
+        None => {
+            events.insert(route.event.clone(), state);
+            None
+        }
+    };
+    if before != Some(now) {
+        changed.insert(route.owner.clone());
+    }
 }
 
 /// Whether an event is known not to be listened for.
 fn failed(states: &States, route: &Route) -> bool {
-    let name = (route.namespace.clone(), route.source.clone());
     let event = states
-        .get(&name)
+        .get(&route.owner)
         .and_then(|events| events.get(&route.event));
     matches!(event, Some(EventState::Failed { .. }))
 }

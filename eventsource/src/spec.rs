@@ -399,4 +399,4 @@ fn name(name: &str, problems: &mut Problems) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

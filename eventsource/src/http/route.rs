@@ -15,11 +15,12 @@ use super::auth::{Bearer, Denied};
 use super::reply::{self, Reply};
 use crate::filter::Filter;
 use crate::source::{Accepted, Attributes, Draft, Hook};
+use crate::state::ObjectName;
 
 /// The event that a route makes, and all it needs for that.
 pub(crate) struct Route {
-    pub(crate) namespace: String,
-    pub(crate) source: String,
+    /// Namespace and name of the EventSource.
+    pub(crate) owner: ObjectName,
     pub(crate) event: String,
     pub(crate) kind: &'static str,
     pub(crate) max_payload: u64,
@@ -50,7 +51,7 @@ impl Route {
             Err(Denied::Unknown(error)) => {
                 let error = tiphys_core::tasks::chain(&error);
                 tracing::warn!(
-                    eventsource = self.source,
+                    eventsource = self.owner.1,
                     event = self.event,
                     error,
                     "requests are refused: the token in authSecret cannot be read"
@@ -91,7 +92,7 @@ impl Route {
     pub(crate) fn reject(&self, reason: &str) {
         self.metrics.processing_failed.inc();
         tracing::debug!(
-            eventsource = self.source,
+            eventsource = self.owner.1,
             event = self.event,
             reason,
             "a request is refused"
@@ -105,7 +106,7 @@ impl Route {
                 Ok(false) => {
                     self.metrics.dropped.inc();
                     tracing::debug!(
-                        eventsource = self.source,
+                        eventsource = self.owner.1,
                         event = self.event,
                         "the filter drops an event"
                     );
@@ -114,7 +115,7 @@ impl Route {
                 Err(error) => {
                     self.metrics.dropped.inc();
                     tracing::warn!(
-                        eventsource = self.source,
+                        eventsource = self.owner.1,
                         event = self.event,
                         error = tiphys_core::tasks::chain(&error),
                         "an event is dropped: its filter cannot be evaluated"
@@ -134,7 +135,7 @@ impl Route {
             Ok(stored) => {
                 self.metrics.sent.inc();
                 tracing::debug!(
-                    eventsource = self.source,
+                    eventsource = self.owner.1,
                     event = self.event,
                     id = event.id,
                     seq = stored.seq,
@@ -148,7 +149,7 @@ impl Route {
                 self.metrics.processing_failed.inc();
                 // The bus itself logs when it goes and comes back; a line for each request would drown that.
                 tracing::debug!(
-                    eventsource = self.source,
+                    eventsource = self.owner.1,
                     event = self.event,
                     error = tiphys_core::tasks::chain(&error),
                     "failed to publish an event"
@@ -159,7 +160,7 @@ impl Route {
     }
 
     fn event(&self, draft: Draft) -> Event {
-        let mut event = Event::new(&self.source, self.kind, &self.event, draft.data);
+        let mut event = Event::new(&self.owner.1, self.kind, &self.event, draft.data);
         let Some(sender) = draft.sender else {
             return event;
         };
@@ -172,7 +173,7 @@ impl Route {
             extensions,
         } = *sender;
         // An id is unique for its source only, and the same CloudEvent may be wanted under two names.
-        event.dedup = Some(format!("{}/{}/{source}/{id}", self.source, self.event));
+        event.dedup = Some(format!("{}/{}/{source}/{id}", self.owner.1, self.event));
         event.id = id;
         event.kind = kind;
         event.time = time.or(event.time);

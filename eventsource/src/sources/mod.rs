@@ -33,3 +33,6 @@ pub(crate) mod sqs;
 pub(crate) mod storage_grid;
 pub(crate) mod stripe;
 pub(crate) mod webhook;
+
+#[cfg(test)]
+mod tests;

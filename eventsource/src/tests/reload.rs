@@ -110,6 +110,8 @@ async fn kinds_without_a_running_half_say_so_and_harm_no_other() {
         "EventSource kind `stripe` is not supported yet"
     );
     let at = addr(&applied, "ev");
+    let running = world.metrics.running("ns", "es");
+    assert_eq!(running.get(), 1);
     assert_eq!(
         world
             .post(at, "/a")
@@ -237,6 +239,27 @@ async fn draining_finishes_what_is_in_hand() {
         &world.metrics,
     );
     assert!(matches!(late.await, Err(crate::ApplyError::Stopping)));
+}
+
+#[tokio::test]
+async fn a_thousand_objects_share_one_port() {
+    let world = World::new(Limits::default());
+    let mut at = None;
+    for n in 0..1000 {
+        let webhook = format!("{{ev: {{port: \"1\", endpoint: /e{n}}}}}");
+        at = Some(addr(&world.apply(&format!("es-{n}"), &webhook).await, "ev"));
+    }
+    let at = at.unwrap();
+    for n in [0, 500, 999] {
+        let reply = world
+            .post(at, &format!("/e{n}"))
+            .body("{}")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(reply.status(), 200);
+        assert_eq!(world.stored().last().unwrap().source, format!("es-{n}"));
+    }
 }
 
 #[test]

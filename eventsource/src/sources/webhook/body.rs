@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Method, Request};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, Method, Request, StatusCode};
 use tiphys_lang::json::JsonError;
 
 use crate::form;
@@ -18,13 +18,31 @@ pub(super) fn write(request: &Request<Bytes>, out: &mut Vec<u8>) -> Result<(), R
         return Ok(());
     }
     let media = media_type(request.headers());
-    if media.is_some_and(|media| media.eq_ignore_ascii_case("application/x-www-form-urlencoded")) {
+    if media.is_some_and(is_form) {
         let fields = form::form(request.body())
             .map_err(|error| Rejection::bad_request(format!("the body is not a form: {error}")))?;
         form::write(&fields, out);
         return Ok(());
     }
     write_bytes(request.body(), media, out)
+}
+
+/// Refuses compressed text: nothing is decompressed here, and as text it would be taken for broken.
+pub(super) fn check_encoding(request: &Request<Bytes>) -> Result<(), Rejection> {
+    let Some(encoding) = request.headers().get(CONTENT_ENCODING) else {
+        return Ok(());
+    };
+    let media = media_type(request.headers());
+    if encoding == "identity"
+        || request.method() == Method::GET
+        || !media.is_none_or(|media| promises_json(media) || is_form(media))
+    {
+        return Ok(());
+    }
+    Err(Rejection {
+        status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        message: "the body is compressed: send it without Content-Encoding".to_owned(),
+    })
 }
 
 /// Appends the data of a CloudEvent in binary mode: `null` where there is none.
@@ -94,6 +112,10 @@ pub(super) fn media_type(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     let media = value.split(';').next().unwrap_or_default().trim();
     (!media.is_empty()).then_some(media)
+}
+
+fn is_form(media: &str) -> bool {
+    media.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 fn promises_json(media: &str) -> bool {

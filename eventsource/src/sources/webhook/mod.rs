@@ -28,6 +28,7 @@
 //! | 401 | `authSecret` is set, and the request shows no token or another one |
 //! | 404, 405 | no event has this path, or none has this method (`Allow` names the others) |
 //! | 408, 413 | the body came too slowly, or is longer than `maxPayloadSize` |
+//! | 415 | JSON or a form arrives compressed |
 //! | 500 | the bus refuses this event for good |
 //! | 503 | the bus is away or full, or the token cannot be looked up: try again after `Retry-After` |
 //!
@@ -235,6 +236,7 @@ impl GenericHook {
 
 impl Hook for GenericHook {
     fn accept(&self, request: &Request<Bytes>) -> Result<Accepted, Rejection> {
+        body::check_encoding(request)?;
         let size = request.body().len();
         match cloudevents::Mode::of(request.headers()) {
             None => {

@@ -2,6 +2,7 @@
 
 use expect_test::{Expect, expect};
 use http::StatusCode;
+use proptest::prelude::*;
 
 use super::*;
 use crate::source::Attributes;
@@ -155,6 +156,19 @@ fn what_promises_json_and_is_not_is_refused_with_its_place() {
         assert_eq!(rejection, Rejection::bad_request(message));
         assert_eq!(rejection.status, StatusCode::BAD_REQUEST);
     }
+}
+
+#[test]
+fn compressed_text_is_refused_and_compressed_bytes_are_bytes() {
+    let gzip = ("content-encoding", "gzip");
+    for headers in [&[gzip][..], &[gzip, JSON]] {
+        let rejection = post(headers, b"\x1f\x8b").unwrap_err();
+        assert_eq!(rejection.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+    let bytes = ("content-type", "application/octet-stream");
+    assert!(data(&one(post(&[gzip, bytes], b"\x1f\x8b"))).contains(r#""body":"H4s=""#));
+    let identity = ("content-encoding", "identity");
+    assert!(data(&one(post(&[identity, JSON], b"{}"))).ends_with(r#""body":{}}"#));
 }
 
 const CE: [(&str, &str); 4] = [
@@ -348,5 +362,26 @@ fn methods_are_read_and_odd_ones_reported() {
         SourceSpec::validate(&webhook, &mut problems);
         assert_eq!(problems.to_string(), expected);
         assert_eq!(SourceSpec::build(&webhook).is_ok(), !problems.has_errors());
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_request_can_break_the_hook(
+        method in prop::sample::select(vec!["GET", "POST", "DELETE"]),
+        media in prop::sample::select(vec![
+            "", "application/json", "text/plain", "application/x-www-form-urlencoded",
+            "application/cloudevents+json", "application/cloudevents-batch+json", ";", "x/y; z",
+        ]),
+        query in "[a-z%=&;+0-9]{0,20}",
+        id in "[ -~]{0,8}",
+        body: Vec<u8>,
+    ) {
+        let headers = [("content-type", media), ("ce-specversion", "1.0"), ("ce-id", &*id), ("ce-source", "s"), ("ce-type", "t")];
+        let headers = if id.is_empty() { &headers[..1] } else { &headers[..] };
+        let accepted = hook(&[("a", "b")]).accept(&request(method, &format!("/x?{query}"), headers, &body));
+        if let Ok(Accepted::One(draft)) = accepted {
+            prop_assert!(tiphys_lang::json::parse(&draft.data).is_ok());
+        }
     }
 }
