@@ -24,6 +24,8 @@ mod subscriber;
 #[cfg(test)]
 mod tests;
 mod writer;
+#[cfg(test)]
+mod writer_tests;
 
 use std::fs::File;
 use std::sync::mpsc;
