@@ -224,3 +224,5 @@ enum Part {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_combined;

@@ -135,6 +135,8 @@ impl Runner {
                 message.retry_after(wait).await
             }
             Answer::Stopped => message.retry_after(Duration::ZERO).await,
+            // Acknowledged before the effect.
+            _ if !self.at_least_once => Ok(()),
             Answer::End(_) | Answer::Held | Answer::Known => message.ack().await,
         };
         if let Err(error) = &settled {

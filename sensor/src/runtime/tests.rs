@@ -429,3 +429,95 @@ async fn either_event_fires_and_one_event_for_two_dependencies_fires_twice() {
     assert_eq!(world.workflows().await.len(), 3);
     sensor.stop().await;
 }
+
+#[tokio::test]
+async fn at_most_once_acknowledges_first_and_counts_all_the_same() {
+    let world = World::new();
+    let spec = format!(
+        "{}    atLeastOnce: false\n",
+        BOTH.replace("a && b", "a || b")
+    );
+    let sensor = world.start(&spec).await.unwrap();
+    world.publish("a", "a1", "{}").await;
+    world.reaches("both", [1, 1, 0, 0, 0]).await;
+    sensor.stop().await;
+    let joined = format!("{BOTH}    atLeastOnce: false\n").replace("name: both", "name: joined");
+    let sensor = world.start(&joined).await.unwrap();
+    world.publish("a", "a2", "{}").await;
+    world.publish("b", "b2", "{}").await;
+    world.reaches("joined", [2, 2, 0, 0, 0]).await;
+    sensor.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_replicas_never_use_one_event_twice() {
+    let world = World::new();
+    let replicas = [
+        world.start(BOTH).await.unwrap(),
+        world.start(BOTH).await.unwrap(),
+    ];
+    for id in 0..100 {
+        world.publish("a", &format!("a{id}"), "{}").await;
+        world.publish("b", &format!("b{id}"), "{}").await;
+    }
+    let counters = world.counters("both");
+    let ended = async {
+        while counters.fired.get() + counters.dead.get() < 199 {
+            tokio::task::yield_now().await;
+        }
+    };
+    // One event may be left waiting for a partner.
+    tokio::time::timeout(Duration::from_secs(20), ended)
+        .await
+        .unwrap();
+    for replica in replicas {
+        replica.stop().await;
+    }
+    let workflows = world.workflows().await;
+    assert_eq!(
+        u64::try_from(workflows.len() * 2).unwrap(),
+        counters.fired.get()
+    );
+    for key in ["a", "b"] {
+        let used: Vec<_> = workflows
+            .iter()
+            .map(|object| object.data["spec"][key].clone())
+            .collect();
+        let mut distinct: Vec<String> = used.iter().map(ToString::to_string).collect();
+        distinct.sort();
+        distinct.dedup();
+        assert_eq!(distinct.len(), used.len(), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn a_crash_between_the_effect_and_its_acknowledgement_makes_no_second_object() {
+    let world = World::new();
+    let sensor = world.start(BOTH).await.unwrap();
+    world.publish("a", "a1", "{}").await;
+    world.reaches("both", [1, 0, 0, 0, 1]).await;
+    sensor.stop().await;
+    // The state as it stands when the process dies right after the effect: the firing is written down.
+    let state = world.bus.state(super::STATE_BUCKET).await.unwrap();
+    let key = state.keys("tiphys-").await.unwrap().remove(0);
+    let before = state.get(&key).await.unwrap().unwrap();
+    let sensor = world.start(BOTH).await.unwrap();
+    world.publish("b", "b1", "{}").await;
+    world.reaches("both", [2, 2, 0, 0, 0]).await;
+    sensor.stop().await;
+    let now = state.get(&key).await.unwrap().unwrap();
+    state
+        .put(&key, before.value, Some(now.revision))
+        .await
+        .unwrap();
+    let sensor = world.start(BOTH).await.unwrap();
+    let again = Event {
+        subject: "b".to_owned(),
+        dedup: Some("again".to_owned()),
+        ..event("b1", "{}")
+    };
+    world.bus.publish(&again).await.unwrap();
+    world.reaches("both", [4, 4, 0, 0, 0]).await;
+    assert_eq!(world.workflows().await.len(), 1);
+    sensor.stop().await;
+}

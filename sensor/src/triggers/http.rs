@@ -13,9 +13,7 @@
 //! Without `policy.status` every answer of the server is a success, as in Argo. A server that cannot be reached is tried
 //! again later, and the event is kept until then; a request can therefore arrive twice.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -258,10 +256,9 @@ struct Send {
 
 impl Send {
     async fn request(&self, world: &World) -> Result<reqwest::RequestBuilder, FireError> {
-        let client = world
-            .http
-            .client(&self.spec, world.secrets.as_ref())
-            .await?;
+        let secrets = world.secrets.as_ref();
+        let tls = self.spec.tls.as_ref();
+        let client = world.http.client(self.spec.timeout, tls, secrets).await?;
         let mut headers = self.headers.clone();
         for header in &self.spec.secure_headers {
             let value = secure_value(header, world.secrets.as_ref()).await?;
@@ -394,68 +391,4 @@ fn without_secrets(url: &str) -> String {
         Ok(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),
         Err(_) => "an address that is no URL".to_owned(),
     }
-}
-
-/// Clients by what they are opened with, so that triggers with equal settings share connections.
-#[derive(Default)]
-pub(crate) struct Clients {
-    open: Mutex<HashMap<String, reqwest::Client>>,
-}
-
-impl Clients {
-    async fn client(
-        &self,
-        spec: &HttpSpec,
-        secrets: &dyn Secrets,
-    ) -> Result<reqwest::Client, FireError> {
-        let failed = |error| FireError::permanent_from("cannot open an HTTP client", error);
-        let seconds = spec
-            .timeout
-            .and_then(|secs| u64::try_from(secs).ok())
-            .filter(|secs| *secs > 0);
-        let timeout = Duration::from_secs(seconds.unwrap_or(60));
-        let tls = serde_json::to_string(&spec.tls)
-            .map_err(|error| FireError::permanent_from("cannot open an HTTP client", error))?;
-        let key = format!("{} {tls}", timeout.as_secs());
-        if let Some(client) = self
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
-        {
-            return Ok(client.clone());
-        }
-        // The HTTP client takes the process's provider; one that is there already is kept.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let mut builder = reqwest::Client::builder().timeout(timeout);
-        if let Some(tls) = &spec.tls {
-            builder = configure(builder, tls, secrets).await?;
-        }
-        let client = builder.build().map_err(failed)?;
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.insert(key, client.clone());
-        Ok(client)
-    }
-}
-
-async fn configure(
-    mut builder: reqwest::ClientBuilder,
-    tls: &TlsSpec,
-    secrets: &dyn Secrets,
-) -> Result<reqwest::ClientBuilder, FireError> {
-    let failed = |error| FireError::permanent_from("cannot read the TLS settings", error);
-    if tls.insecure_skip_verify {
-        builder = builder.tls_danger_accept_invalid_certs(true);
-    } else if let Some(at) = &tls.ca_cert_secret {
-        let bundle = secrets.secret(at).await.map_err(FireError::from_secret)?;
-        let roots = reqwest::Certificate::from_pem_bundle(bundle.expose()).map_err(failed)?;
-        builder = builder.tls_certs_only(roots);
-    }
-    if let (Some(cert), Some(key)) = (&tls.client_cert_secret, &tls.client_key_secret) {
-        let cert = secrets.secret(cert).await.map_err(FireError::from_secret)?;
-        let key = secrets.secret(key).await.map_err(FireError::from_secret)?;
-        let pem = [key.expose(), b"\n", cert.expose()].concat();
-        builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(failed)?);
-    }
-    Ok(builder)
 }

@@ -14,6 +14,7 @@ mod custom;
 mod email;
 mod error;
 mod http;
+mod http_client;
 mod k8s;
 mod kafka;
 mod kinds;

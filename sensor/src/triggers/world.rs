@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tiphys_core::Secrets;
 
 use super::FireError;
-use super::http::Clients;
+use super::http_client::Clients;
 
 /// The outside of one sensor.
 pub(crate) struct World {
