@@ -30,6 +30,7 @@ mod plain;
 mod pretty;
 mod query;
 pub(crate) mod scan;
+mod simd;
 mod valid;
 mod walk;
 

@@ -38,29 +38,25 @@ pub(super) fn steps(path: &str) -> Option<Box<[Step]>> {
 /// What the steps select.
 pub(super) fn get<'a>(json: &'a [u8], steps: &[Step]) -> Option<Found<'a>> {
     let at = json.iter().position(|byte| matches!(byte, b'{' | b'['))?;
-    let (start, end) = find(json, at, steps).ok()?;
-    let raw = json.get(start..end)?;
+    let start = find(json, at, steps)?;
+    let raw = json.get(start..scan::value_end(json, start))?;
     Some(Found {
         kind: scan::kind_of(raw)?,
         raw: Cow::Borrowed(raw),
     })
 }
 
-/// Where the value begins and ends, or, where the steps lead nowhere, where the container that opens at `at` ends.
+/// Where the value begins that the steps lead to from the container that opens at `at`.
 ///
 /// A key that leads nowhere does not end the search: a later one of the same name may.
-fn find(json: &[u8], at: usize, steps: &[Step]) -> Result<(usize, usize), usize> {
-    let Some((step, rest)) = steps.split_first() else {
-        return Err(scan::container_end(json, at));
-    };
+fn find(json: &[u8], at: usize, steps: &[Step]) -> Option<usize> {
+    let (step, rest) = steps.split_first()?;
     let object = json.get(at) == Some(&b'{');
     let mut here = at + 1;
-    let mut place = 0;
+    let mut left = if object { 0 } else { step.index? };
     loop {
         let fits = if object {
-            let Some(key) = scan::next_key(json, here) else {
-                break;
-            };
+            let key = scan::next_key(json, here)?;
             here = key.end;
             if key.escaped {
                 scan::unescape(key.text) == *step.key
@@ -68,26 +64,27 @@ fn find(json: &[u8], at: usize, steps: &[Step]) -> Result<(usize, usize), usize>
                 key.text == &*step.key
             }
         } else {
-            place += 1;
-            match step.index {
-                Some(index) => index + 1 == place,
-                None => return Err(scan::container_end(json, at)),
-            }
+            left == 0
         };
         let scan::Next::Value(start) = scan::next_value(json, here) else {
-            break;
+            return None;
         };
-        here = match (fits, rest, json.get(start)) {
-            (true, [], _) => return Ok((start, scan::value_end(json, start))),
-            (true, _, Some(b'{' | b'[')) => match find(json, start, rest) {
-                Err(end) => end,
-                found => return found,
-            },
-            _ => scan::value_end(json, start),
-        };
-        if fits && !object {
-            return Err(scan::container_end(json, at));
+        if fits {
+            match (rest, json.get(start)) {
+                ([], _) => return Some(start),
+                (_, Some(b'{' | b'[')) => {
+                    let found = find(json, start, rest);
+                    if found.is_some() {
+                        return found;
+                    }
+                }
+                _ => {}
+            }
+            if !object {
+                return None;
+            }
         }
+        left = left.saturating_sub(1);
+        here = scan::value_end(json, start);
     }
-    Err(scan::container_end(json, at))
 }

@@ -33,41 +33,40 @@ const fn first(mask: u64) -> usize {
 #[inline]
 pub(super) fn string_end(json: &[u8], mut at: usize) -> (usize, bool) {
     let mut escaped = false;
-    'scan: loop {
+    loop {
         let rest = tail(json, at);
-        let (words, bytes) = rest.as_chunks::<8>();
-        let mut seen = 0;
-        for word in words {
-            let word = u64::from_le_bytes(*word);
-            let mask = equal(word, b'"') | equal(word, b'\\');
-            if mask != 0 {
-                seen += first(mask);
-                if rest.get(seen) == Some(&b'"') {
-                    return (at + seen + 1, escaped);
-                }
-                escaped = true;
-                at += seen + 2;
-                continue 'scan;
-            }
-            seen += 8;
+        // Most strings are short, and a call costs more than they do.
+        let found = match rest.split_at_checked(16) {
+            Some((head, long)) => head
+                .iter()
+                .position(mark)
+                .or_else(|| memchr::memchr2(b'"', b'\\', long).map(|found| found + 16)),
+            None => rest.iter().position(mark),
+        };
+        let Some(found) = found else {
+            return (json.len(), escaped);
+        };
+        if rest.get(found) == Some(&b'"') {
+            return (at + found + 1, escaped);
         }
-        for byte in bytes {
-            match byte {
-                b'"' => return (at + seen + 1, escaped),
-                b'\\' => {
-                    escaped = true;
-                    at += seen + 2;
-                    continue 'scan;
-                }
-                _ => seen += 1,
-            }
-        }
-        return (json.len(), escaped);
+        escaped = true;
+        at += found + 2;
     }
 }
 
+/// What a string does not just go on with.
+#[inline]
+fn mark(byte: &u8) -> bool {
+    matches!(byte, b'"' | b'\\')
+}
+
 /// The end of the object or array that opens at `at`: past its closing bracket, or the end of the text.
-pub(super) fn container_end(json: &[u8], mut at: usize) -> usize {
+#[inline]
+pub(super) fn container_end(json: &[u8], at: usize) -> usize {
+    super::simd::container_end(json, at).unwrap_or_else(|| container_end_by_words(json, at))
+}
+
+fn container_end_by_words(json: &[u8], mut at: usize) -> usize {
     let mut depth: u32 = 0;
     'scan: loop {
         let rest = tail(json, at);
@@ -346,7 +345,17 @@ pub(crate) fn write_string(text: &[u8], out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn both_ways_find_the_same_end(text in "([{}\\[\\]\"\\\\ax]|\\\\\"|\"[a-z\\[}]{0,70}\"){0,200}") {
+            let text = format!("{{{text}");
+            prop_assert_eq!(container_end(text.as_bytes(), 0), container_end_by_words(text.as_bytes(), 0));
+        }
+    }
 
     #[test]
     fn ends_are_found_at_every_alignment() {
@@ -359,6 +368,7 @@ mod tests {
             assert_eq!(value_end(text.as_bytes(), pad), pad + long.len());
             let text = format!("{}[{}]x", " ".repeat(pad), "[]".repeat(pad));
             assert_eq!(container_end(text.as_bytes(), pad), text.len() - 1);
+            assert_eq!(container_end_by_words(text.as_bytes(), pad), text.len() - 1);
         }
         assert_eq!(string_end(br#"ab\""#, 0), (4, true));
         assert_eq!(container_end(b"[[[", 0), 3);

@@ -172,7 +172,7 @@ fn hostile_documents_and_paths_end_soon() {
             "#.#.#",
         ] {
             black_box(get(json.as_bytes(), path).map(|found| found.text().len()));
-            black_box(Path::compile(path).map(|path| path.get(json.as_bytes()).is_some())).ok();
+            black_box(Path::compile(path)).ok();
         }
     }
 }
