@@ -19,11 +19,11 @@ build:
 ## Starts the real servers, measures raw baselines and our path in the same run, prints ratios.
 bench: setup
 	$(CARGO) build --release --bin tiphys
-	$(CARGO) run --release -p tiphys-tests --bin bench
+	$(CARGO) run --release -p tiphys-tests --features bench --bin bench
 
 lint:
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	scripts/check-dependencies
 
 fmt:

@@ -1,0 +1,82 @@
+//! POST to Workflow in a real API server, beside bare `create` calls of the same object with the same client library.
+
+use std::fs;
+use std::time::Instant;
+
+use tiphys_tests::argo_crds::apply_crds;
+use tiphys_tests::{ApiServer, Nats, NatsOptions};
+
+use crate::load::{self, CONNECTIONS, Request, Until, count};
+use crate::options::Size;
+use crate::program::{Start, bare, text};
+use crate::report::{Budget, Row, Unit};
+use crate::yaml;
+
+/// Raw and ours in turns. Ours is timed from the first POST to the last created Workflow.
+pub(crate) async fn measure(size: Size) -> anyhow::Result<Vec<Row>> {
+    let (nats, cluster) = tokio::join!(Nats::start(NatsOptions::default()), ApiServer::start());
+    apply_crds(&cluster.client().await).await;
+    cluster.create_namespace(yaml::NAMESPACE).await;
+    let bus = ("bus.yaml", yaml::bus_on(&nats.url()));
+    let object = |file| Ok::<_, std::io::Error>((file, fs::read_to_string(yaml::tutorial(file))?));
+    let kubeconfig = cluster.kubeconfig_path();
+    let files = [bus.clone(), object("sensor.yaml")?];
+    let mut sensor = Start {
+        role: "sensor",
+        files: &files,
+        kubeconfig: Some(kubeconfig.clone()),
+        silent: false,
+    }
+    .ready()
+    .await?;
+    let files = [bus, object("eventsource.yaml")?];
+    let source = Start {
+        role: "eventsource",
+        files: &files,
+        kubeconfig: None,
+        silent: false,
+    }
+    .ready()
+    .await?;
+    let request = Request::post(source.port, "/myproject/start", yaml::TUTORIAL_BODY);
+
+    let parallel = CONNECTIONS.to_string();
+    let create = async |prefix: &str, count: usize| {
+        let (path, count) = (text(&kubeconfig)?, count.to_string());
+        bare(&[
+            "create",
+            "--kubeconfig",
+            path,
+            "--prefix",
+            prefix,
+            "--count",
+            &count,
+            "--parallel",
+            &parallel,
+        ])
+        .await
+    };
+    let warm = size.workflows / 5;
+    create("warm", warm).await?;
+    load::run(&request, CONNECTIONS, Until::Count(warm)).await?;
+    sensor.wait_fired(warm).await?;
+    let (mut raw, mut ours, mut fired) = (Vec::new(), Vec::new(), warm);
+    for round in 0..size.rounds {
+        let finished = create(&format!("raw-{round}"), size.workflows).await?;
+        raw.push(count(size.workflows) / finished.seconds);
+        let start = Instant::now();
+        load::run(&request, CONNECTIONS, Until::Count(size.workflows)).await?;
+        fired += size.workflows;
+        sensor.wait_fired(fired).await?;
+        ours.push(count(size.workflows) / start.elapsed().as_secs_f64());
+    }
+    sensor.stop().await;
+    source.stop().await;
+    Ok(vec![Row {
+        what: "webhook → Workflow in a cluster".to_owned(),
+        unit: Unit::PerSecond,
+        raw,
+        ours,
+        budget: Budget::RatioAtLeast(0.9),
+    }])
+}
