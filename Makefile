@@ -17,9 +17,10 @@ build:
 	$(CARGO) build --bin tiphys
 
 ## Starts the real servers, measures raw baselines and our path in the same run, prints ratios.
+## `make bench ARGS="--only sensor --json"`; `ARGS=--check` fails where a budget is missed.
 bench: setup
 	$(CARGO) build --release --bin tiphys
-	$(CARGO) run --release -p tiphys-tests --features bench --bin bench
+	$(CARGO) run --release -p tiphys-tests --features bench --bin bench -- $(ARGS)
 
 lint:
 	$(CARGO) fmt --all --check

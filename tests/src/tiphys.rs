@@ -215,6 +215,28 @@ impl Tiphys {
         .await
     }
 
+    /// Waits until a GET of `url` is answered with success, as a probe of readiness is.
+    ///
+    /// # Panics
+    ///
+    /// When it has ended, or when `limit` has passed; the message carries the last answer and what it has said.
+    pub async fn wait_until_ready(&mut self, url: &str, limit: Duration) {
+        let client = http_client(None);
+        let what = format!("success from {url}");
+        eventually_ok(&what, limit, async || {
+            let said = self.lines.text(|_| true);
+            if let Some(status) = self.process.ended() {
+                panic!("tiphys ended ({status}) before {what}:\n{said}");
+            }
+            let answer = client.get(url).send().await;
+            let answer = answer.map_err(|error| format!("{error}; tiphys said\n{said}"))?;
+            let status = answer.status();
+            let text = answer.text().await.unwrap_or_default();
+            if status.is_success() { Ok(()) } else { Err(format!("{status} {text}; tiphys said\n{said}")) }
+        })
+        .await;
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         self.process.ended().is_none()

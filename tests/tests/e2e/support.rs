@@ -76,7 +76,7 @@ impl LocalRun {
     /// Starts it and waits until it is ready.
     pub(crate) async fn start(&mut self) {
         let mut process = self.command().start();
-        process.wait_for_http(&self.admin("/readyz"), LIMIT).await;
+        process.wait_until_ready(&self.admin("/readyz"), LIMIT).await;
         self.process = Some(process);
     }
 

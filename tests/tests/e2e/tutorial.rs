@@ -145,7 +145,7 @@ async fn the_workflow_appears_in_a_real_cluster() {
         .env("KUBECONFIG", cluster.kubeconfig_path())
         .start();
     sensor
-        .wait_for_http(&format!("http://127.0.0.1:{sensor_admin}/readyz"), LIMIT)
+        .wait_until_ready(&format!("http://127.0.0.1:{sensor_admin}/readyz"), LIMIT)
         .await;
     let mut source = Tiphys::command(["eventsource", "--file"])
         .args([tutorial("eventsource.yaml"), bus])
@@ -157,7 +157,7 @@ async fn the_workflow_appears_in_a_real_cluster() {
         ])
         .start();
     source
-        .wait_for_http(&format!("http://127.0.0.1:{source_admin}/readyz"), LIMIT)
+        .wait_until_ready(&format!("http://127.0.0.1:{source_admin}/readyz"), LIMIT)
         .await;
     let url = format!("http://127.0.0.1:{webhook}/myproject/start");
     let answer = post(&http_client(None), &url, "hello", "world")
