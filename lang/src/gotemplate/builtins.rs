@@ -315,14 +315,10 @@ fn js(text: &[u8]) -> Vec<u8> {
                 out.extend_from_slice(format!("\\u{:04X}", u32::from(special)).as_bytes());
             }
             Some(char) if quote::is_print(char) => out.extend_from_slice(raw),
-            other => {
-                let char = other.unwrap_or(char::REPLACEMENT_CHARACTER);
-                if other.is_none() {
-                    quote::push_char(&mut out, char);
-                } else {
-                    out.extend_from_slice(format!("\\u{:04X}", u32::from(char)).as_bytes());
-                }
+            Some(char) => {
+                out.extend_from_slice(format!("\\u{:04X}", u32::from(char)).as_bytes());
             }
+            None => out.extend_from_slice(raw),
         }
     }
     out

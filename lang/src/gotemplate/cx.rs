@@ -2,7 +2,7 @@
 //! It never outlives the rendering, and never reads a clock or a zone that no template asked for.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use jiff::Timestamp;
@@ -32,9 +32,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            steps: 5_000_000,
+            steps: 2_000_000,
             output: 8 << 20,
-            memory: 128 << 20,
+            memory: 64 << 20,
             depth: 250,
             zone: TimeZone::UTC,
             now: None,
@@ -71,7 +71,7 @@ pub(super) struct Cx<'a> {
     steps: Cell<u64>,
     memory: Cell<usize>,
     /// Maps of the input that were changed, by address: borrowed JSON stays as it is.
-    changed: RefCell<HashMap<(usize, bool), Rc<Dict<'a>>>>,
+    changed: RefCell<BTreeMap<(usize, bool), Rc<Dict<'a>>>>,
     any_changed: Cell<bool>,
     /// Every map made here, so that cycles are taken apart at the end.
     dicts: RefCell<Vec<Rc<Dict<'a>>>>,
@@ -246,6 +246,31 @@ impl<'a> Cx<'a> {
             MapRef::Json(map) => map.get(str::from_utf8(key).ok()?).map(Val::from_json),
             MapRef::Dict(dict) => dict.entries.borrow().get(key).cloned(),
         }
+    }
+
+    /// As `get`, by a name of the template.
+    pub(super) fn member(&self, map: &MapRef<'a>, name: &str) -> Option<Val<'a>> {
+        if self.any_changed.get() {
+            return self.get(map, name.as_bytes());
+        }
+        match map {
+            MapRef::Input(value) => (name == "Input").then(|| Val::from_json(value)),
+            MapRef::Json(map) => map.get(name).map(Val::from_json),
+            MapRef::Dict(dict) => dict.entries.borrow().get(name.as_bytes()).cloned(),
+        }
+    }
+
+    /// Counts what a function has to look at, so that long texts cost more than short ones.
+    pub(super) fn weigh(&self, values: &[Val<'a>]) -> Result<(), Fault> {
+        let bytes: usize = values
+            .iter()
+            .map(|value| match value {
+                Val::Str(text) => text.len(),
+                Val::List(list) => list.len() * 8,
+                _ => 0,
+            })
+            .sum();
+        self.steps_taken(bytes as u64 / 256)
     }
 
     pub(super) fn map_len(&self, map: &MapRef<'a>) -> usize {

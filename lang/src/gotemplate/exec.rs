@@ -32,7 +32,7 @@ impl<'a, 'c> Runner<'a, 'c> {
         Self {
             cx,
             program,
-            out: Vec::new(),
+            out: Vec::with_capacity(256),
             depth: 0,
         }
     }

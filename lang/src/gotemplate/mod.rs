@@ -14,6 +14,7 @@ mod ast;
 mod builtins;
 mod call;
 mod cx;
+mod differences;
 mod exec;
 mod float;
 mod funcs;
@@ -35,6 +36,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use cx::Limits;
+pub use differences::{DIFFERENCES, function_names};
 
 use crate::value::Value;
 use cx::{Cx, Regexes};

@@ -360,3 +360,79 @@ fn every_function_survives_every_kind_of_argument() {
         }
     }
 }
+
+#[test]
+fn every_function_of_go_and_sprig_is_there() {
+    let names = function_names();
+    for name in include_str!("../../tests/cases/gotemplate-functions.txt").lines() {
+        assert!(names.contains(&name), "{name} is missing");
+    }
+}
+
+#[test]
+fn the_deepest_input_is_printed_copied_and_compared() {
+    let depth = json::MAX_DEPTH - 1;
+    let input =
+        json::parse(format!("{}1{}", "[".repeat(depth), "]".repeat(depth)).as_bytes()).unwrap();
+    for text in [
+        "{{ .Input }}",
+        "{{ toJson .Input }}",
+        "{{ toPrettyJson .Input }}",
+        "{{ deepEqual .Input .Input }}",
+        "{{ toJson .Input | fromJson | toJson }}",
+        r#"{{ printf "%#v" (deepCopy .Input) }}"#,
+    ] {
+        assert!(render_with(text, &input).is_ok(), "{text}");
+    }
+}
+
+mod random {
+    use super::render;
+    use proptest::prelude::{Strategy, any, prop_oneof, proptest};
+
+    fn piece() -> impl Strategy<Value = String> {
+        let words = [
+            "{{", "}}", "{{-", "-}}", " ", "if", "else", "end", "range", "with", "define",
+            "template", "block", "break", "continue", "\"a\"", "`b`", "'c'", "1", "-1.5e3", "0x1F",
+            ".", ".Input", ".Input.l", "$", "$x", ":=", "=", ",", "|", "(", ")", "printf", "index",
+            "list", "dict", "set", "nil", "true", "/*", "*/", "\"", "\n", "%", "\\", "é", "upper",
+            "until 3",
+        ];
+        prop_oneof![
+            8 => (0..words.len()).prop_map(move |at| words[at].to_owned()),
+            1 => any::<char>().prop_map(String::from),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_or_the_rendering_panic(
+            pieces in proptest::collection::vec(piece(), 0..40)
+        ) {
+            drop(render(&pieces.concat()));
+            drop(render(&format!("{{{{ {} }}}}", pieces.join(" "))));
+        }
+
+        #[test]
+        fn no_format_makes_printf_panic(format in "%[-+# 0]{0,3}[0-9*]{0,3}(\\.[0-9*]{0,3})?(\\[[0-9]{1,2}\\])?[a-zA-Z%]?", number in any::<i64>(), float in any::<f64>()) {
+            drop(render(&format!("{{{{ printf {format:?} {number} {float:?} \"x\" nil }}}}")));
+        }
+
+        #[test]
+        fn no_layout_makes_dates_panic(layout in "[ -~é]{0,30}", value in "[ -~]{0,30}") {
+            drop(render(&format!("{{{{ toDate {layout:?} {value:?} }}}}{{{{ date {layout:?} 0 }}}}")));
+        }
+
+        #[test]
+        fn no_expression_makes_regexes_panic(pattern in "[a-c\\[\\](){}*+?|^$.\\\\0-9,:<>=!PdwsQEpx-]{0,20}", text in "[a-c \\n]{0,20}") {
+            drop(render(&format!("{{{{ regexReplaceAll {pattern:?} {text:?} \"$1x\" }}}}")));
+        }
+
+        #[test]
+        fn no_version_address_or_encoding_panics(text in "[ -~é]{0,30}") {
+            drop(render(&format!("{{{{ semverCompare {text:?} \"1.2.3\" }}}}")));
+            drop(render(&format!("{{{{ urlParse {text:?} | urlJoin }}}}")));
+            drop(render(&format!("{{{{ b64dec {text:?} }}}}{{{{ b32dec {text:?} }}}}{{{{ snakecase {text:?} }}}}{{{{ camelcase {text:?} }}}}{{{{ wrap 3 {text:?} }}}}{{{{ wrapWith 3 \"\" {text:?} }}}}{{{{ abbrevboth 5 8 {text:?} }}}}")));
+        }
+    }
+}

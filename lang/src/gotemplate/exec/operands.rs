@@ -187,7 +187,7 @@ impl<'a> Runner<'a, '_> {
                         format!("{name} is not a method but has arguments"),
                     ));
                 }
-                return Ok(self.cx.get(map, name.as_bytes()).unwrap_or(Val::Missing));
+                return Ok(self.cx.member(map, name).unwrap_or(Val::Missing));
             }
             Val::Cert(cert) if matches!(name, "Cert" | "Key") => {
                 if has_arguments {
@@ -254,8 +254,11 @@ impl<'a> Runner<'a, '_> {
             let param = function.param(values.len());
             values.push(call::validate(last, param).map_err(|message| shown.stop(message))?);
         }
-        (function.call)(self.cx, &values)
-            .map_err(|Fault(why)| shown.stop(format!("error calling {}: {why}", function.name)))
+        let answer = match self.cx.weigh(&values) {
+            Ok(()) => (function.call)(self.cx, &values),
+            Err(fault) => Err(fault),
+        };
+        answer.map_err(|Fault(why)| shown.stop(format!("error calling {}: {why}", function.name)))
     }
 
     fn short_circuit(

@@ -6,6 +6,7 @@ use crate::gotemplate::call::Param::{Any, Str};
 use crate::gotemplate::cx::{Answer, Cx, Fault};
 use crate::gotemplate::quote;
 use crate::gotemplate::value::{IntType, ListType, Text, Val};
+use crate::json::JsonError;
 use crate::value::{Value, format_f64};
 use std::collections::BTreeMap;
 
@@ -29,20 +30,24 @@ pub(super) const TABLE: &[Function] = &[
         cx.text(encode(cx, any(args, 0), Style::Raw)?)
     }),
     function("fromJson", &[Str], |cx, args| {
-        match crate::json::parse(bytes(args, 0)) {
+        match parse(cx, bytes(args, 0))? {
             Ok(value) => decode(cx, value),
             Err(_) => Ok(Val::Nil),
         }
     }),
-    function(
-        "mustFromJson",
-        &[Str],
-        |cx, args| match crate::json::parse(bytes(args, 0)) {
+    function("mustFromJson", &[Str], |cx, args| {
+        match parse(cx, bytes(args, 0))? {
             Ok(value) => decode(cx, value),
             Err(error) => Err(Fault(error.to_string())),
-        },
-    ),
+        }
+    }),
 ];
+
+/// A document takes many times the room of its text.
+fn parse(cx: &Cx<'_>, text: &[u8]) -> Result<Result<Value, JsonError>, Fault> {
+    cx.charge(text.len().saturating_mul(16))?;
+    Ok(crate::json::parse(text))
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Style {

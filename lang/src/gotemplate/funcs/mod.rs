@@ -104,7 +104,6 @@ pub(super) fn find(name: &str) -> Option<&'static Function> {
 }
 
 /// The names of all functions.
-#[cfg(test)]
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     TABLES
         .iter()
@@ -187,7 +186,9 @@ pub(super) fn strslice<'a>(cx: &Cx<'a>, value: &Val<'a>) -> Result<Vec<Vec<u8>>,
             let mut out = Vec::with_capacity(list.len());
             for item in list.iter().filter(|item| !item.is_nil()) {
                 cx.step()?;
-                out.push(strval(cx, &item)?);
+                let text = strval(cx, &item)?;
+                cx.charge(text.len() + 48)?;
+                out.push(text);
             }
             Ok(out)
         }

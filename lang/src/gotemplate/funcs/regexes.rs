@@ -6,7 +6,7 @@ use crate::gotemplate::call::Param::{Int, Str};
 use crate::gotemplate::cx::{Answer, Cx, Fault};
 use crate::gotemplate::quote;
 use crate::gotemplate::value::{ListType, Val};
-use regex::bytes::{Captures, Regex, RegexBuilder};
+use regex::bytes::{Captures, Match, Regex, RegexBuilder};
 
 pub(super) const TABLE: &[Function] = &[
     function("regexMatch", &[Str, Str], |cx, args| {
@@ -74,6 +74,20 @@ fn find<'a>(cx: &Cx<'a>, args: &[Val<'a>]) -> Answer<'a> {
     cx.text(found)
 }
 
+/// Whether a place is inside a character: an empty match there is none to Go.
+fn splits_char(text: &[u8], at: usize) -> bool {
+    (1..=3.min(at)).any(|back| {
+        let rest = text.get(at - back..).unwrap_or_default();
+        matches!(quote::decode(rest), Some((Some(_), width)) if width > back)
+    })
+}
+
+/// The matches that Go sees too.
+fn matches<'t>(regex: &'t Regex, text: &'t [u8]) -> impl Iterator<Item = Match<'t>> {
+    let found = regex.find_iter(text);
+    found.filter(|found| !found.is_empty() || !splits_char(text, found.start()))
+}
+
 fn limit(count: i64) -> usize {
     if count < 0 {
         usize::MAX
@@ -85,8 +99,9 @@ fn limit(count: i64) -> usize {
 fn find_all<'a>(cx: &Cx<'a>, args: &[Val<'a>]) -> Answer<'a> {
     let regex = compile(cx, bytes(args, 0))?;
     let mut found = Vec::new();
-    for one in regex.find_iter(bytes(args, 1)).take(limit(int(args, 2))) {
+    for one in matches(&regex, bytes(args, 1)).take(limit(int(args, 2))) {
         cx.step()?;
+        cx.charge(64)?;
         found.push(one.as_bytes().to_vec());
     }
     if found.is_empty() {
@@ -106,8 +121,9 @@ fn split<'a>(cx: &Cx<'a>, args: &[Val<'a>]) -> Answer<'a> {
     }
     let mut parts = Vec::new();
     let (mut begin, mut end) = (0, 0);
-    for found in regex.find_iter(text).take(count) {
+    for found in matches(&regex, text).take(count) {
         cx.step()?;
+        cx.charge(64)?;
         if count != usize::MAX && parts.len() == count - 1 {
             break;
         }
@@ -131,7 +147,9 @@ fn replace<'a>(cx: &Cx<'a>, args: &[Val<'a>], literal: bool) -> Answer<'a> {
     let mut last = 0;
     for found in regex.captures_iter(text) {
         cx.step()?;
-        let Some(whole) = found.get(0) else {
+        let whole = found.get(0);
+        let whole = whole.filter(|whole| !whole.is_empty() || !splits_char(text, whole.start()));
+        let Some(whole) = whole else {
             continue;
         };
         out.extend_from_slice(text.get(last..whole.start()).unwrap_or_default());

@@ -74,12 +74,13 @@ pub(super) const TABLE: &[Function] = &[
         cx.strings(list)
     }),
     function("split", &[Str, Str], |cx, args| {
-        numbered(cx, split(bytes(args, 1), bytes(args, 0), -1))
+        numbered(cx, bytes(args, 1), bytes(args, 0), -1)
     }),
     function("splitn", &[Str, Int, Str], |cx, args| {
-        numbered(cx, split(bytes(args, 2), bytes(args, 0), int(args, 1)))
+        numbered(cx, bytes(args, 2), bytes(args, 0), int(args, 1))
     }),
     function("splitList", &[Str, Str], |cx, args| {
+        charge_parts(cx, bytes(args, 1), bytes(args, 0))?;
         cx.strings(split(bytes(args, 1), bytes(args, 0), -1))
     }),
     function("join", &[Str, Any], |cx, args| {
@@ -219,12 +220,19 @@ fn repeat<'a>(cx: &Cx<'a>, args: &[Val<'a>]) -> Answer<'a> {
     cx.text(text.repeat(count))
 }
 
-/// The place of a text in another.
+/// The place of a text in another, in linear time.
 pub(super) fn find(text: &[u8], part: &[u8]) -> Option<usize> {
-    if part.is_empty() {
-        return Some(0);
-    }
-    text.windows(part.len()).position(|window| window == part)
+    memchr::memmem::find(text, part)
+}
+
+/// Counts the parts that a split makes before it makes them.
+fn charge_parts(cx: &Cx<'_>, text: &[u8], separator: &[u8]) -> Result<(), Fault> {
+    let parts = if separator.is_empty() {
+        text.len()
+    } else {
+        memchr::memmem::find_iter(text, separator).count()
+    };
+    cx.charge(parts * 64)
 }
 
 /// Go's `strings.SplitN`.
@@ -264,7 +272,9 @@ pub(super) fn split(text: &[u8], separator: &[u8], limit: i64) -> Vec<Vec<u8>> {
     out
 }
 
-fn numbered<'a>(cx: &Cx<'a>, parts: Vec<Vec<u8>>) -> Answer<'a> {
+fn numbered<'a>(cx: &Cx<'a>, text: &[u8], separator: &[u8], limit: i64) -> Answer<'a> {
+    charge_parts(cx, text, separator)?;
+    let parts = split(text, separator, limit);
     let mut entries = BTreeMap::new();
     for (index, part) in parts.into_iter().enumerate() {
         let key = Text::Shared(format!("_{index}").into_bytes().into());
@@ -280,8 +290,8 @@ fn quoted<'a>(cx: &Cx<'a>, args: &[Val<'a>]) -> Answer<'a> {
             out.push(b' ');
         }
         let text = strval(cx, value)?;
-        quote::quote(&text, false, &mut out);
         cx.charge(text.len())?;
+        quote::quote(&text, false, &mut out);
     }
     cx.text(out)
 }
@@ -293,7 +303,9 @@ fn squoted<'a>(cx: &Cx<'a>, args: &[Val<'a>]) -> Answer<'a> {
             out.push(b' ');
         }
         out.push(b'\'');
-        out.extend(printf::to_bytes(cx, value)?);
+        let text = printf::to_bytes(cx, value)?;
+        cx.charge(text.len())?;
+        out.extend(text);
         out.push(b'\'');
     }
     cx.text(out)

@@ -239,8 +239,15 @@ enum Word {
     Other,
 }
 
+/// A letter, but not of the scripts of China, Japan and Korea, which have no words of this kind.
+fn is_letter(char: char) -> bool {
+    let ideograph =
+        matches!(u32::from(char), 0x3400..=0x4d85 | 0x4e00..=0x9fcc | 0x2_0000..=0x2_b81d);
+    char.is_alphabetic() && !ideograph
+}
+
 fn is_lower_letter(char: char) -> bool {
-    char.is_alphabetic() && !char.is_uppercase()
+    is_letter(char) && !char.is_uppercase()
 }
 
 /// The words of a name: `HTTPServer2` is `HTTP`, `Server`, `2`.
@@ -269,13 +276,16 @@ fn words(text: &[u8]) -> Vec<(Word, String)> {
                 (_, false) => upper,
             };
             (Word::Upper, length)
-        } else if first.is_alphabetic() {
+        } else if is_letter(first) {
             (Word::Letters, count(at, &is_lower_letter))
         } else if first.is_numeric() {
             (Word::Number, count(at, &char::is_numeric))
         } else {
             let other = |char: char| {
-                !is_connector(char) && !char.is_alphanumeric() && !is_punctuation(char)
+                !is_connector(char)
+                    && !is_letter(char)
+                    && !char.is_numeric()
+                    && !is_punctuation(char)
             };
             (Word::Other, count(at, &other))
         };
