@@ -297,4 +297,62 @@ mod tests {
         assert!(state.reset("2026-01-01T00:00:00Z".parse().unwrap()));
         assert!(state.present().is_empty());
     }
+
+    use proptest::prelude::*;
+
+    /// The rule in words: of the events that were not seen before, the last one of each dependency waits; when the
+    /// condition holds, all that wait fire together and none waits.
+    fn model(condition: &Condition, sequence: &[(usize, u8)]) -> Vec<Vec<String>> {
+        let (mut seen, mut waiting, mut firings) = (BTreeSet::new(), BTreeMap::new(), Vec::new());
+        for (dependency, number) in sequence {
+            let name = NAMES[*dependency];
+            let id = format!("{name}{number}");
+            if !seen.insert(id.clone()) {
+                continue;
+            }
+            waiting.insert(name, id);
+            if condition.holds(|name| waiting.contains_key(name)) {
+                firings.push(std::mem::take(&mut waiting).into_values().collect());
+            }
+        }
+        firings
+    }
+
+    const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+    proptest! {
+        #[test]
+        fn any_sequence_with_repeated_deliveries_and_crashes_fires_as_the_rule_says(
+            text in prop::sample::select(vec!["a && b", "(a || b) && c", "(a && b) || (c && d)", "a && b && c && d"]),
+            sequence in prop::collection::vec((0..4_usize, 0..12_u8), 0..60),
+            crashes in prop::collection::vec(any::<bool>(), 60),
+        ) {
+            let condition = Condition::compile(text, &NAMES).unwrap();
+            let known = condition.dependencies();
+            let sequence: Vec<_> =
+                sequence.into_iter().filter(|(name, _)| known.iter().any(|known| known == NAMES[*name])).collect();
+            let (mut state, mut firings) = (State::new("v1"), Vec::new());
+            for ((dependency, number), crash) in sequence.iter().zip(crashes) {
+                let name = NAMES[*dependency];
+                let event = Arc::new(event(&format!("{name}{number}"), "{}"));
+                let mut step = state.on_event(&condition, name, &event, Timestamp::UNIX_EPOCH);
+                if crash {
+                    // The process dies after the state is stored; the event is delivered again.
+                    state = serde_json::from_slice(&serde_json::to_vec(&state).unwrap()).unwrap();
+                    let again = state.on_event(&condition, name, &event, Timestamp::UNIX_EPOCH);
+                    if let Step::Fire(..) = &step {
+                        prop_assert_eq!(&again, &step);
+                    } else {
+                        prop_assert_eq!(again, Step::Known);
+                    }
+                    step = match step { Step::Fire(by, events) => Step::Fire(by, events), _ => Step::Known };
+                }
+                if let Step::Fire(by, events) = step {
+                    firings.push(events.values().map(|kept| kept.0.id.clone()).collect::<Vec<_>>());
+                    state.done(&by);
+                }
+            }
+            prop_assert_eq!(firings, model(&condition, &sequence));
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::parameters::{Parameter, apply};
 use crate::spec::{
     DependencySpec, PolicySpec, SensorSpec, TemplateEngine, TriggerSpec, TriggerTemplateSpec,
 };
-use crate::triggers::{Action, BuildContext, Effect, FireError, Firing, World, digest, firing_id};
+use crate::triggers::{Action, BuildContext, Effect, FireError, Firing, FiringId, World, digest};
 
 /// How many changed templates are kept built.
 const KEPT_ACTIONS: usize = 64;
@@ -193,8 +193,8 @@ impl Launcher {
     }
 
     /// What names a firing of these events.
-    pub(crate) fn firing_id(&self, events: &Events) -> String {
-        firing_id(
+    pub(crate) fn firing_id<'a>(&'a self, events: &'a Events) -> FiringId<'a> {
+        FiringId::new(
             &self.owner.namespace,
             &self.owner.sensor,
             &self.name,
@@ -206,7 +206,7 @@ impl Launcher {
     pub(crate) async fn plan(
         &self,
         events: &Events,
-        id: &str,
+        id: &FiringId<'_>,
         world: &World,
     ) -> Result<Box<dyn Effect>, FireError> {
         let action = self.action(events)?;
@@ -224,7 +224,11 @@ impl Launcher {
     }
 
     /// Everything but the effect, with nothing read from outside.
-    pub(crate) fn plan_dry(&self, events: &Events, id: &str) -> Result<Box<dyn Effect>, FireError> {
+    pub(crate) fn plan_dry(
+        &self,
+        events: &Events,
+        id: &FiringId<'_>,
+    ) -> Result<Box<dyn Effect>, FireError> {
         self.finish(self.action(events)?.as_ref(), events, id, None)
     }
 
@@ -232,7 +236,7 @@ impl Launcher {
         &self,
         action: &dyn Action,
         events: &Events,
-        id: &str,
+        id: &FiringId<'_>,
         fetched: Option<&[u8]>,
     ) -> Result<Box<dyn Effect>, FireError> {
         let firing = Firing {

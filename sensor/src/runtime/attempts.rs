@@ -10,7 +10,7 @@ use super::runner::Runner;
 use crate::document::Events;
 use crate::prepared::Launcher;
 use crate::spec::K8sPolicySpec;
-use crate::triggers::{FireError, Fired, Kind};
+use crate::triggers::{FireError, Fired, FiringId, Kind};
 
 /// How a firing ended.
 pub(super) enum End {
@@ -135,7 +135,7 @@ impl Runner {
         &self,
         launcher: &Launcher,
         events: &Events,
-        id: &str,
+        id: &FiringId<'_>,
     ) -> Result<Fired, FireError> {
         let effect = launcher.plan(events, id, &self.world).await?;
         let fired = effect.perform(&self.world).await?;

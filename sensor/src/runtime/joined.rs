@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tiphys_core::Event;
 use tiphys_eventbus::{Message, StateError};
 
+use super::STATE_BUCKET;
 use super::attempts::End;
 use super::ledger::Outcome;
 use super::runner::{Answer, Runner, admit};
@@ -20,6 +21,8 @@ use crate::filters::{Detail, Report};
 pub(super) struct Joined {
     state: Option<(State, Option<u64>)>,
     empty: State,
+    /// Opened once: on a server it costs a round trip.
+    store: Option<Arc<dyn tiphys_eventbus::State>>,
     /// Whether the stored events were counted.
     adopted: bool,
 }
@@ -39,6 +42,7 @@ impl Joined {
         Self {
             state: None,
             empty: State::new(&runner.prepared.version),
+            store: None,
             adopted: false,
         }
     }
@@ -233,7 +237,7 @@ impl Joined {
             let bytes = serde_json::to_vec(&state).map_err(|error| StateError::Unavailable {
                 reason: error.to_string(),
             })?;
-            let store = runner.state().await?;
+            let store = self.store(runner).await?;
             match store
                 .put(runner.state_key(), Bytes::from(bytes), revision)
                 .await
@@ -253,11 +257,23 @@ impl Joined {
         }
     }
 
+    async fn store(
+        &mut self,
+        runner: &Runner,
+    ) -> Result<Arc<dyn tiphys_eventbus::State>, StateError> {
+        if let Some(store) = &self.store {
+            return Ok(Arc::clone(store));
+        }
+        let store = runner.bus.state(STATE_BUCKET).await?;
+        self.store = Some(Arc::clone(&store));
+        Ok(store)
+    }
+
     async fn load(&mut self, runner: &Runner) -> Result<(State, Option<u64>), StateError> {
         if let Some(known) = self.state.take() {
             return Ok(known);
         }
-        let entry = runner.state().await?.get(runner.state_key()).await?;
+        let entry = self.store(runner).await?.get(runner.state_key()).await?;
         let Some(entry) = entry else {
             self.adopted = true;
             return Ok((self.empty.clone(), None));

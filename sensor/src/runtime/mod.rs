@@ -300,3 +300,5 @@ async fn forget(bus: &Bus, durable: &str) -> Result<(), SubscribeError> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_faults;

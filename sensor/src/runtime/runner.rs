@@ -16,10 +16,10 @@ use tiphys_eventbus::{Bus, Message, Subscriber, Subscription};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio_util::sync::CancellationToken;
 
+use super::ACK_WAIT;
 use super::joined::Joined;
 use super::ledger::{Ledger, Outcome};
 use super::limit::Limit;
-use super::{ACK_WAIT, STATE_BUCKET};
 use crate::dependency::{Admission, Dependency};
 use crate::filters::Report;
 use crate::prepared::Prepared;
@@ -191,12 +191,6 @@ impl Runner {
 
     pub(super) fn state_key(&self) -> &str {
         &self.subscription.durable
-    }
-
-    pub(super) async fn state(
-        &self,
-    ) -> Result<Arc<dyn tiphys_eventbus::State>, tiphys_eventbus::StateError> {
-        self.bus.state(STATE_BUCKET).await
     }
 }
 

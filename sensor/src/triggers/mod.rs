@@ -26,6 +26,8 @@ mod pulsar;
 mod slack;
 mod world;
 
+use std::sync::OnceLock;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tiphys_core::Problems;
@@ -47,7 +49,7 @@ pub use k8s::K8sSpec;
 pub use kafka::{KafkaSpec, SchemaRegistrySpec};
 pub use log::LogSpec;
 pub use nats::{NatsAuthSpec, NatsSpec};
-pub(crate) use object::{digest, firing_id};
+pub(crate) use object::digest;
 pub use openwhisk::OpenWhiskSpec;
 pub use pulsar::PulsarSpec;
 pub use slack::{SlackSenderSpec, SlackSpec, SlackThreadSpec};
@@ -63,10 +65,40 @@ pub(crate) struct Firing<'a> {
     pub(crate) trigger: &'a str,
     /// The events by dependency.
     pub(crate) events: &'a Events,
-    /// Names this firing for good: the same for every delivery of the same events.
-    pub(crate) id: &'a str,
+    /// Names this firing for good.
+    pub(crate) id: &'a FiringId<'a>,
     /// Now.
     pub(crate) at: Timestamp,
+}
+
+/// What names a firing for good: the same for every delivery of the same events. Made when it is first asked for.
+pub(crate) struct FiringId<'a> {
+    parts: [&'a str; 3],
+    events: &'a Events,
+    text: OnceLock<String>,
+}
+
+impl<'a> FiringId<'a> {
+    /// For a trigger of a sensor and its events.
+    pub(crate) const fn new(
+        namespace: &'a str,
+        sensor: &'a str,
+        trigger: &'a str,
+        events: &'a Events,
+    ) -> Self {
+        Self {
+            parts: [namespace, sensor, trigger],
+            events,
+            text: OnceLock::new(),
+        }
+    }
+
+    /// The name.
+    pub(crate) fn text(&self) -> &str {
+        let [namespace, sensor, trigger] = self.parts;
+        self.text
+            .get_or_init(|| object::firing_id(namespace, sensor, trigger, self.events))
+    }
 }
 
 /// What an action is built with.

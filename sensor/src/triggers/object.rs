@@ -177,7 +177,7 @@ fn create(mut object: Vec<u8>, firing: &Firing<'_>) -> Result<Create, FireError>
         given(head.metadata.generate_name),
     ) {
         (Some(name), _) => name,
-        (None, Some(prefix)) => derived_name(&prefix, firing.id),
+        (None, Some(prefix)) => derived_name(&prefix, firing.id.text()),
         (None, None) => {
             return Err(FireError::permanent(
                 "failed to trigger the object, neither name nor generateName is given",
@@ -211,7 +211,7 @@ fn create(mut object: Vec<u8>, firing: &Firing<'_>) -> Result<Create, FireError>
         ("tiphys.dev/sensor", firing.sensor),
         ("tiphys.dev/trigger", firing.trigger),
         ("tiphys.dev/event-ids", &ids.join(",")),
-        (FIRING_ANNOTATION, firing.id),
+        (FIRING_ANNOTATION, firing.id.text()),
     ] {
         set(&format!("metadata.annotations.{}", escaped(key)), value)?;
     }
@@ -223,7 +223,7 @@ fn create(mut object: Vec<u8>, firing: &Firing<'_>) -> Result<Create, FireError>
         namespace,
         name,
         object,
-        firing: firing.id.to_owned(),
+        firing: firing.id.text().to_owned(),
     })
 }
 
@@ -246,7 +246,7 @@ fn label_value(text: &str) -> String {
 }
 
 /// What names a firing for good: sensor, trigger and the events by dependency, whatever their order.
-pub(crate) fn firing_id(
+pub(super) fn firing_id(
     namespace: &str,
     sensor: &str,
     trigger: &str,
@@ -365,6 +365,7 @@ impl Effect for Create {
 mod tests {
     use super::*;
     use crate::testing::events;
+    use crate::triggers::FiringId;
 
     #[test]
     fn names_depend_on_the_events_and_nothing_else() {
@@ -394,26 +395,28 @@ mod tests {
     #[test]
     fn an_object_keeps_its_digits_and_gets_its_name_and_labels() {
         let events = events(&[("d", r#"{"n":9007199254740993}"#)]);
+        let id = FiringId::new("ns", "s", "t", &events);
         let firing = Firing {
             namespace: "ns",
             sensor: "s",
             trigger: "t",
             events: &events,
-            id: "abcdefghijklmnop",
+            id: &id,
             at: jiff::Timestamp::UNIX_EPOCH,
         };
         let object = br#"{"apiVersion":"v1","kind":"X","metadata":{"generateName":"x-"},"n":9007199254740993.10}"#;
         let create = create(object.to_vec(), &firing).unwrap();
+        let name = format!("x-{}", id.text().get(..10).unwrap());
         assert_eq!(
             (create.name.as_str(), create.namespace.as_str()),
-            ("x-abcdefghij", "ns")
+            (name.as_str(), "ns")
         );
         let text = String::from_utf8(create.object).unwrap();
         for part in [
             r#""n":9007199254740993.10"#,
             r#""events.argoproj.io/sensor":"s""#,
-            r#""tiphys.dev/firing":"abcdefghijklmnop""#,
-            r#""name":"x-abcdefghij""#,
+            &format!(r#""tiphys.dev/firing":"{}""#, id.text()),
+            &format!(r#""name":"{name}""#),
         ] {
             assert!(text.contains(part), "{text}");
         }
