@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -23,7 +23,7 @@ pub(crate) type Reload = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
 /// Starts logging at `level`, which may name targets: `info,tiphys_sensor=debug`.
 pub(crate) fn start(level: &str, format: Format) -> anyhow::Result<Reload> {
-    let filter = EnvFilter::try_new(level).map_err(|error| {
+    let filter = filter(level).map_err(|error| {
         anyhow::anyhow!(
             "--log {level:?} is not a level: {error}; write it as info or info,tiphys_sensor=debug"
         )
@@ -50,7 +50,26 @@ pub(crate) fn start(level: &str, format: Format) -> anyhow::Result<Reload> {
         registry.with(layer).try_init()?;
     }
     Ok(Box::new(move |level| {
-        let filter = EnvFilter::try_new(level).map_err(|error| error.to_string())?;
+        let filter = filter(level)?;
         handle.reload(filter).map_err(|error| error.to_string())
     }))
+}
+
+/// The bus reports each change of its connection once; its client would add a line for every attempt.
+fn filter(level: &str) -> Result<EnvFilter, String> {
+    for part in level.split(',').map(str::trim) {
+        // A word that is no level would be taken for the name of a part of the program, and silence all others.
+        if !part.contains(['=', '[']) && part.parse::<LevelFilter>().is_err() {
+            return Err(format!(
+                "{part:?} is none of error, warn, info, debug, trace"
+            ));
+        }
+    }
+    let verbose = ["debug", "trace", "async_nats"];
+    let level = if verbose.iter().any(|word| level.contains(word)) {
+        level.to_owned()
+    } else {
+        format!("{level},async_nats=error")
+    };
+    EnvFilter::try_new(level).map_err(|error| error.to_string())
 }

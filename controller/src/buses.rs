@@ -181,6 +181,12 @@ impl OpenBuses {
         select_all(changes).await;
     }
 
+    /// Whether a bus can be reached now.
+    pub(crate) fn connected(&self, namespace: &str, name: &str) -> bool {
+        let open = self.open.get(&key(namespace, name));
+        open.is_some_and(|open| *open.health.borrow() == Health::Connected)
+    }
+
     /// The state of every bus that an object asks for.
     pub(crate) fn states(&self) -> Vec<(String, String, ObjectState)> {
         let asked = self

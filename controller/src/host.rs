@@ -25,8 +25,9 @@ use tokio::time::Instant;
 
 use crate::buses::OpenBuses;
 use crate::check::{self, Checked};
+use crate::gate::Gates;
 use crate::secrets::ApiSecrets;
-use crate::sensors::HostedSensors;
+use crate::sensors::{CANNOT_SUBSCRIBE, HostedSensors};
 use crate::sources::HostedSources;
 use crate::status::StatusWriter;
 
@@ -222,6 +223,7 @@ struct Reconciler {
     buses: OpenBuses,
     sensors: HostedSensors,
     sources: HostedSources,
+    gates: Gates,
     retries: HashMap<ObjectKey, (Instant, u32)>,
     status: StatusWriter,
     snapshot: Snapshot,
@@ -255,6 +257,7 @@ impl Reconciler {
             status: StatusWriter::spawn(options.objects.clone(), tasks),
             options,
             known: BTreeMap::new(),
+            gates: Gates::default(),
             retries: HashMap::new(),
             snapshot: Snapshot::default(),
             report,
@@ -392,7 +395,10 @@ impl Reconciler {
         self.snapshot.objects.remove(key);
         match key.kind {
             Kind::EventSource => self.sources.remove(&key.namespace, &key.name).await,
-            Kind::Sensor => self.sensors.remove(&key.namespace, &key.name).await,
+            Kind::Sensor => {
+                self.gates.settled(&key.namespace, &key.name);
+                self.sensors.remove(&key.namespace, &key.name).await;
+            }
             Kind::EventBus => {
                 self.sensors.stop_on_bus(&key.namespace, &key.name).await;
                 self.buses.remove(&key.namespace, &key.name).await;
@@ -443,7 +449,10 @@ impl Reconciler {
     async fn withdraw(&mut self, key: &ObjectKey) {
         match key.kind {
             Kind::EventSource => self.sources.remove(&key.namespace, &key.name).await,
-            Kind::Sensor => self.sensors.stop(&key.namespace, &key.name).await,
+            Kind::Sensor => {
+                self.gates.settled(&key.namespace, &key.name);
+                self.sensors.stop(&key.namespace, &key.name).await;
+            }
             // A bus that serves others goes on as it was until its object is mended.
             Kind::EventBus => {}
         }
@@ -472,6 +481,7 @@ impl Reconciler {
                     .buses
                     .get(&key.namespace, bus_name, defined, secrets.clone())
                     .await?;
+                let bus = self.gates.publisher(&key.namespace, bus_name, bus);
                 self.sources
                     .apply(&key.namespace, &key.name, *spec, bus, secrets)
                     .await
@@ -485,7 +495,16 @@ impl Reconciler {
                     .get(&key.namespace, &bus_name, defined, secrets.clone())
                     .await?;
                 let object = SensorObject::new(*sensor, &key.namespace);
-                self.sensors.apply(object, &bus_name, bus, secrets).await
+                let applied = self.sensors.apply(object, &bus_name, bus, secrets).await;
+                match &applied {
+                    Err(state) if state.reason == CANNOT_SUBSCRIBE => {
+                        let connected = self.buses.connected(&key.namespace, &bus_name);
+                        self.gates
+                            .failed(&key.namespace, &bus_name, &key.name, connected);
+                    }
+                    _ => self.gates.settled(&key.namespace, &key.name),
+                }
+                applied
             }
             Checked::Workflow(_) | Checked::Other => Ok(ObjectState::ready("")),
         }
@@ -551,9 +570,21 @@ impl Reconciler {
                 namespace,
                 name,
             };
+            if state.ready {
+                self.retry_now(&key.namespace);
+            }
             if self.known.contains_key(&key) {
                 self.note(&key, state);
             }
+        }
+    }
+
+    /// Whoever waited for a bus need not wait out a pause that has grown long meanwhile.
+    fn retry_now(&mut self, namespace: &str) {
+        let now = Instant::now();
+        let waiting = self.retries.iter_mut();
+        for (_, retry) in waiting.filter(|(key, _)| key.namespace == namespace) {
+            *retry = (now, 0);
         }
     }
 

@@ -14,6 +14,7 @@ pub mod admin;
 pub mod apply;
 mod buses;
 pub mod check;
+mod gate;
 mod host;
 pub mod local;
 pub mod secrets;

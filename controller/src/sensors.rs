@@ -17,6 +17,9 @@ use crate::host::ObjectState;
 
 type Name = (String, String);
 
+/// The reason of a Sensor that waits for its bus.
+pub(crate) const CANNOT_SUBSCRIBE: &str = "CannotSubscribe";
+
 struct Hosted {
     running: RunningSensor,
     bus_name: String,
@@ -75,7 +78,7 @@ impl HostedSensors {
         let running = started.await.map_err(|error| match &error {
             StartError::Invalid(_) => ObjectState::not_ready("Invalid", chain(&error)),
             StartError::Trigger { .. } => ObjectState::not_ready("NotSupported", chain(&error)),
-            StartError::Bus { .. } => ObjectState::not_ready("CannotSubscribe", chain(&error)),
+            StartError::Bus { .. } => ObjectState::not_ready(CANNOT_SUBSCRIBE, chain(&error)),
         })?;
         let watch = self.watch(&key, running.clone());
         let state = ready(&object);

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use tiphys_core::Secrets;
 use tiphys_core::metrics::Metrics;
 use tiphys_core::tasks::chain;
-use tiphys_eventbus::Bus;
 use tiphys_eventsource::{
     ApplyError, EventSourceSpec, EventState, SourceObject, SourceRuntime, States,
 };
 use tokio::sync::watch;
 
+use crate::gate::Gated;
 use crate::host::ObjectState;
 
 /// Namespace, name and state of an EventSource.
@@ -41,7 +41,7 @@ impl HostedSources {
         namespace: &str,
         name: &str,
         spec: EventSourceSpec,
-        bus: Bus,
+        bus: Gated,
         secrets: Arc<dyn Secrets>,
     ) -> Result<ObjectState, ObjectState> {
         let object = SourceObject {

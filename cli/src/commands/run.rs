@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use notify::Watcher as _;
 use tiphys_controller::local::{Local, LocalOptions, Opened};
-use tiphys_controller::{ObjectState, Snapshot, admin};
+use tiphys_controller::{Snapshot, admin};
 use tiphys_core::metrics::Metrics;
 use tiphys_core::{Severity, Tasks};
 use tiphys_eventsource::PortMap;
@@ -177,17 +177,20 @@ async fn follow(args: &Run, local: &Local, session: &mut Session) -> anyhow::Res
     }
 }
 
-/// Says once that everything is up.
+/// Says once that everything is up that can be.
 fn announce(snapshot: &Snapshot) -> bool {
-    let ready = snapshot.synced
-        && snapshot
-            .objects
-            .values()
-            .all(|ObjectState { ready, .. }| *ready);
-    if ready {
-        output::note("ready; Ctrl-C stops");
+    if !snapshot.not_ready().is_empty() {
+        return false;
     }
-    ready
+    let never = snapshot.objects.values().filter(|state| !state.ready);
+    match never.count() {
+        0 => output::note("ready; Ctrl-C stops"),
+        1 => output::note("ready, but for one object that cannot run; Ctrl-C stops"),
+        count => output::note(&format!(
+            "ready, but for {count} objects that cannot run; Ctrl-C stops"
+        )),
+    }
+    true
 }
 
 async fn settle(changes: &mut mpsc::UnboundedReceiver<()>) {

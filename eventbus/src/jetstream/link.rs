@@ -147,7 +147,10 @@ impl Link {
             () = stop.cancelled() => {}
             () = kept => {}
         }
-        self.unavailable("the bus is closed");
+        // Whoever closed it knows: that is no mishap to report.
+        self.health.send_replace(Health::Unavailable {
+            reason: "the bus is closed".to_owned(),
+        });
         Ok(())
     }
 
