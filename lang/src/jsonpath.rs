@@ -407,7 +407,7 @@ mod tests {
 
     #[test]
     fn queries_that_explode_are_refused_and_deep_documents_are_searched() {
-        let deep = format!("{}1{}", "[".repeat(400), "]".repeat(400));
+        let deep = format!("{}1{}", "[".repeat(499), "]".repeat(499));
         let wide = format!("[{}1]", "[1,2,3],".repeat(20_000));
         let double = format!("${}", "[0,0]".repeat(40));
         for (document, query) in [
@@ -420,10 +420,20 @@ mod tests {
             let path = Path::compile(query).unwrap();
             assert_eq!(path.get(&document), Err(JsonPathError::TooMuch), "{query}");
         }
+        let nested = format!("$[?{}@[0]{}]", "(".repeat(120), ")".repeat(120));
+        let document = parse(b"[[1]]").unwrap();
+        assert_eq!(
+            Path::compile(&nested)
+                .unwrap()
+                .get(&document)
+                .unwrap()
+                .len(),
+            1
+        );
         let document = parse(deep.as_bytes()).unwrap();
         assert_eq!(
             Path::compile("$..*").unwrap().get(&document).unwrap().len(),
-            400
+            499
         );
         let document = parse(wide.as_bytes()).unwrap();
         assert_eq!(

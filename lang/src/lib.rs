@@ -13,6 +13,7 @@ pub mod gjson;
 pub mod gotemplate;
 pub mod govaluate;
 pub mod handlebars;
+pub mod jq;
 pub mod json;
 pub mod jsonpath;
 pub mod lua;

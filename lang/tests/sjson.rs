@@ -1,4 +1,8 @@
 //! Every sjson case against what the Go library answered, all differences at once.
+//!
+//! `go run . sjson < CASES > FILLED` in `tests/oracle/paths` fills the cases in; `go run . sjson-random SEED COUNT`
+//! makes others: put them beside as `sjson-random.jsonl` and they are compared too.
+//! It never hides a difference: one is allowed only where the case says what we answer and why.
 
 #![expect(clippy::unwrap_used, reason = "a broken case file must fail the test")]
 

@@ -178,6 +178,14 @@ fn deep_templates_are_refused_before_they_are_parsed() {
 }
 
 #[test]
+fn inputs_as_deep_as_json_is_read_are_rendered() {
+    let deep = format!("{}1.50{}", "[".repeat(499), "]".repeat(499));
+    let input = parse(deep.as_bytes()).unwrap();
+    let template = Template::compile("{{json Input}}{{Input}}").unwrap();
+    assert_eq!(template.render(&input).unwrap(), format!("{deep}{deep}"));
+}
+
+#[test]
 fn loops_and_output_are_bounded() {
     let input = parse(format!("[{}1]", "1,".repeat(99)).as_bytes()).unwrap();
     let nested = |body: &str| {
