@@ -80,14 +80,6 @@ impl Prepared {
             .iter()
             .filter_map(spec_of)
             .collect();
-        let jq = |spec: &&DependencySpec| {
-            spec.transform
-                .as_ref()
-                .is_some_and(|transform| !transform.jq.is_empty())
-        };
-        if specs.iter().any(jq) {
-            return Err(FireError::unsupported("`transform.jq`"));
-        }
         let version = version(&condition, &specs);
         let resets = template.conditions_reset.iter().filter_map(|reset| {
             let by_time = reset.by_time.as_ref()?;

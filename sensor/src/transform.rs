@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use tiphys_core::Event;
+use tiphys_lang::jq::{self, JqError};
 use tiphys_lang::lua::{self, ScriptError};
 use tiphys_lang::{Value, json};
 
@@ -37,11 +38,14 @@ fn written(value: &Value) -> String {
 
 /// A compiled jq filter.
 #[derive(Debug)]
-pub(crate) struct Jq;
+pub(crate) struct Jq(jq::Filter);
 
 impl Jq {
-    fn transform(&self, _event: &Value) -> Result<String, String> {
-        Err("pending".into())
+    fn transform(&self, event: &Value) -> Result<String, String> {
+        self.0
+            .transform(event)
+            .map(|made| written(&made))
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -60,8 +64,13 @@ pub(crate) fn compile_script(text: &str) -> Result<Script, Flaw> {
 }
 
 /// Compiles a jq filter.
-pub(crate) fn compile_jq(_text: &str) -> Result<Jq, Flaw> {
-    Ok(Jq)
+pub(crate) fn compile_jq(text: &str) -> Result<Jq, Flaw> {
+    jq::Filter::compile(text)
+        .map(Jq)
+        .map_err(|error| match error {
+            JqError::Compile { what, offset } => Flaw::at(text, offset, what),
+            other => Flaw::at(text, 0, other.to_string()),
+        })
 }
 
 /// The payload of a script: an object, or nothing in its place for `null`.
@@ -146,6 +155,40 @@ mod tests {
             ("array", "{script: 'return event'}", "[1]"),
         ] {
             assert!(transformed(script, payload).is_err(), "{case}");
+        }
+    }
+
+    #[test]
+    fn jq_changes_payloads_as_the_reference_says() {
+        for (case, filter, payload, expected) in [
+            (
+                "J1",
+                ".a += 1 | .b *= 2",
+                r#"{"a":1,"b":"2"}"#,
+                r#"{"a":2,"b":"22"}"#,
+            ),
+            ("J2", ".", r#"{"b":1,"a":2}"#, r#"{"a":2,"b":1}"#),
+            ("J3", "{x:.a},{y:.a}", r#"{"a":1}"#, r#"{"x":1}"#),
+            ("J8", ".", r#"{"s":"<&>"}"#, r#"{"s":"\u003c\u0026\u003e"}"#),
+            (
+                "J9",
+                ".a |= fromjson",
+                r#"{"a":"{\"x\":1}"}"#,
+                r#"{"a":{"x":1}}"#,
+            ),
+        ] {
+            let spec = serde_json::json!({"jq": filter}).to_string();
+            assert_eq!(transformed(&spec, payload).unwrap(), expected, "{case}");
+        }
+        for (case, filter, payload) in [
+            ("J4", ".a", r#"{"a":1}"#),
+            ("J4", "empty", r#"{"a":1}"#),
+            ("J4", "error(\"x\")", r#"{"a":1}"#),
+            ("J6", "{x:.}", "[1]"),
+            ("J6", "{x:.}", "not JSON"),
+        ] {
+            let spec = serde_json::json!({"jq": filter}).to_string();
+            assert!(transformed(&spec, payload).is_err(), "{case}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! One firing from events to its end: rate limit, attempts, policy, dlqTrigger. It settles no message.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use tiphys_core::backoff::BackoffSpec;
@@ -44,6 +45,9 @@ impl Runner {
         let error = match self.attempt(launcher, events).await {
             Ok(fired) => {
                 success(trigger, events, &fired);
+                if self.away.load(Ordering::Relaxed) && self.away.swap(false, Ordering::Relaxed) {
+                    tracing::info!("the target is back");
+                }
                 return End::Fired;
             }
             Err(Failure::Stopped) => return End::Stopped,
@@ -52,12 +56,7 @@ impl Runner {
         let Some(dlq) = &self.prepared.dlq else {
             let reason = chain(&error);
             if error.is_transient() && self.at_least_once {
-                tracing::warn!(
-                    error = reason,
-                    events = ids(events),
-                    "the target is away; the events wait"
-                );
-                return End::Later;
+                return self.later(&reason, events);
             }
             self.metrics.retries_failed.inc();
             tracing::warn!(
@@ -83,12 +82,7 @@ impl Runner {
             Err(Failure::Error(error)) => {
                 let reason = chain(&error);
                 if error.is_transient() && self.at_least_once {
-                    tracing::warn!(
-                        error = reason,
-                        events = ids(events),
-                        "the dlqTrigger's target is away; the events wait"
-                    );
-                    return End::Later;
+                    return self.later(&reason, events);
                 }
                 tracing::error!(
                     error = reason,
@@ -98,6 +92,24 @@ impl Runner {
                 End::Dead
             }
         }
+    }
+
+    /// The events wait for their target; the log hears of it once until it is back.
+    fn later(&self, reason: &str, events: &Events) -> End {
+        if self.away.swap(true, Ordering::Relaxed) {
+            tracing::debug!(
+                error = reason,
+                events = ids(events),
+                "the target is still away"
+            );
+        } else {
+            tracing::warn!(
+                error = reason,
+                events = ids(events),
+                "the target is away; events wait and are tried again"
+            );
+        }
+        End::Later
     }
 
     async fn attempt(&self, launcher: &Launcher, events: &Events) -> Result<Fired, Failure> {

@@ -21,6 +21,7 @@ mod single;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tiphys_core::metrics::Metrics;
@@ -192,6 +193,7 @@ impl SensorRuntime {
                 ledger: Ledger::new(counters.clone()),
                 metrics: counters,
                 stop: tasks.stop_token(),
+                away: AtomicBool::new(false),
             };
             runners.push((runner, subscriber));
         }
@@ -282,8 +284,9 @@ async fn forget_others(bus: &Bus, prefix: &str, wanted: &[String]) {
         return;
     };
     for durable in known.iter().filter(|durable| !wanted.contains(durable)) {
-        if let Err(error) = forget(bus, durable).await {
-            tracing::debug!(durable, %error, "an unused consumer stays for now");
+        match forget(bus, durable).await {
+            Ok(()) => tracing::info!(durable, "the consumer of a removed trigger is gone with it"),
+            Err(error) => tracing::debug!(durable, %error, "an unused consumer stays for now"),
         }
     }
 }

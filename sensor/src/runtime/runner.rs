@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -36,6 +37,8 @@ pub(super) struct Runner {
     pub(super) metrics: TriggerMetrics,
     pub(super) ledger: Ledger,
     pub(super) stop: CancellationToken,
+    /// Whether the last firing found its target away.
+    pub(super) away: AtomicBool,
 }
 
 /// What a message is answered.

@@ -345,7 +345,7 @@ impl Effect for Send {
 
     async fn perform(&self, world: &World) -> Result<Fired, FireError> {
         let url = &self.spec.url;
-        tracing::debug!(url, "Making a http request...");
+        tracing::info!(url = without_secrets(url), "Making a http request...");
         let request = self.request(world).await?;
         let response = request.send().await.map_err(|error| {
             let what = format!("cannot send the request to {}", without_secrets(url));
