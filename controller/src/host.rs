@@ -183,7 +183,7 @@ impl Host {
         let reconciler = Reconciler::new(options, report, &tasks);
         let stop = tasks.stop_token();
         tasks.spawn("host", async move {
-            reconciler.run(stop).await;
+            Box::pin(reconciler.run(stop)).await;
             Ok::<(), std::convert::Infallible>(())
         });
         Self { state, tasks }
@@ -325,7 +325,7 @@ impl Reconciler {
             }
             // The watcher tries again by itself; a server that is away is not a reason to stop what runs.
             Err(error) => {
-                tracing::debug!(kind = kind.as_str(), error = %chain(&error), "watch interrupted")
+                tracing::debug!(kind = kind.as_str(), error = %chain(&error), "watch interrupted");
             }
         }
     }

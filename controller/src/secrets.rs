@@ -22,11 +22,17 @@ const FRESH: Duration = Duration::from_secs(5);
 const SECRET: &str = "secret";
 const CONFIG: &str = "config map";
 
+/// Whether it is a Secret, and the object's name.
+type Name = (bool, String);
+
+/// When an object was read, and what it held; `None` where there is none.
+type Read = (Instant, Option<HashMap<String, Bytes>>);
+
 /// Values of one namespace, read through the API.
 pub struct ApiSecrets {
     client: Client,
     namespace: String,
-    cache: Mutex<HashMap<(bool, String), (Instant, Option<HashMap<String, Bytes>>)>>,
+    cache: Mutex<HashMap<Name, Read>>,
 }
 
 impl ApiSecrets {
@@ -130,7 +136,7 @@ impl Secrets for ApiSecrets {
 
 /// Values from Secret and ConfigMap documents beside the object, else from the files that a pod has mounted.
 pub struct FileSecrets {
-    documents: HashMap<(bool, String), HashMap<String, Bytes>>,
+    documents: HashMap<Name, HashMap<String, Bytes>>,
     mounts: PathBuf,
 }
 

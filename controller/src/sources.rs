@@ -110,10 +110,10 @@ fn summary(events: &BTreeMap<String, EventState>) -> ObjectState {
     for (event, state) in events {
         match state {
             EventState::Listening { addr } => {
-                listening.push(format!("{event} on port {}", addr.port()))
+                listening.push(format!("{event} on port {}", addr.port()));
             }
             EventState::Failed { error } => {
-                failed.push(format!("event {event:?}: {}", chain(error)))
+                failed.push(format!("event {event:?}: {}", chain(error)));
             }
         }
     }

@@ -1,12 +1,13 @@
 //! `tiphys eval`: one expression of one dialect, evaluated as a Sensor would. The result alone goes to stdout.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::Path as FilePath;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use tiphys_lang::condition::Condition;
-use tiphys_lang::{Value, expr, gjson, gotemplate, govaluate, json, sjson};
+use tiphys_lang::path::Path;
+use tiphys_lang::{Value, expr, gjson, gotemplate, govaluate, handlebars, jq, json, jsonpath, lua, sjson};
 
 use crate::args::{Dialect, Eval};
 use crate::output;
@@ -20,18 +21,9 @@ pub(crate) fn run(args: &Eval) -> anyhow::Result<ExitCode> {
     let text = &args.expression;
     let result = match args.dialect {
         Dialect::Gotemplate => gotemplate::Template::compile(text)?.render(&parsed(&input)?)?,
-        Dialect::Gjson => {
-            valid(&input)?;
-            let found = gjson::Path::compile(text)?;
-            let found = found.get(&input);
-            let found =
-                found.with_context(|| format!("path {text:?} does not exist in the input"))?;
-            if found.kind == gjson::Kind::Null {
-                "null".to_owned()
-            } else {
-                found.text().into_owned()
-            }
-        }
+        Dialect::Handlebars => handlebars::Template::compile(text)?.render(&parsed(&input)?)?,
+        Dialect::Gjson => selected(&Path::Gjson(gjson::Path::compile(text)?), &input)?,
+        Dialect::Jsonpath => selected(&Path::JsonPath(jsonpath::Path::compile(text)?), &input)?,
         Dialect::Sjson => set(args, &input)?,
         Dialect::Expr => expr::Program::compile(text)?
             .eval(&object(&input)?)?
@@ -58,6 +50,24 @@ pub(crate) fn run(args: &Eval) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The text of what a path selects, as a parameter takes it.
+fn selected(path: &Path, input: &[u8]) -> anyhow::Result<String> {
+    parsed(input)?;
+    let found = path.get(input)?;
+    let found = found.with_context(|| format!("path {:?} does not exist in the input", path.text()))?;
+    Ok(if found.kind == gjson::Kind::Null { "null".to_owned() } else { found.text().into_owned() })
+}
+
+/// The table that a script returns, as a transformation; of any other value, whether it passes as a filter.
+fn script(text: &str, input: &Value) -> anyhow::Result<String> {
+    let script = lua::Script::compile(text)?;
+    match script.transform(input) {
+        Ok(table) => Ok(table.to_json()),
+        Err(lua::ScriptError::NotTable(_)) => Ok(script.eval_filter(input)?.to_string()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn set(args: &Eval, input: &[u8]) -> anyhow::Result<String> {
     let path = &args.expression;
     let set = match (&args.value, &args.raw) {
@@ -71,9 +81,9 @@ fn set(args: &Eval, input: &[u8]) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&set).into_owned())
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+fn read(path: &FilePath) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    if path == Path::new("-") {
+    if path == FilePath::new("-") {
         std::io::stdin()
             .lock()
             .read_to_end(&mut bytes)
@@ -82,10 +92,6 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
         bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     }
     Ok(bytes)
-}
-
-fn valid(input: &[u8]) -> anyhow::Result<()> {
-    parsed(input).map(drop)
 }
 
 fn parsed(input: &[u8]) -> anyhow::Result<Value> {
