@@ -23,19 +23,19 @@ pub(crate) type Reload = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
 /// Starts logging at `level`, which may name targets: `info,tiphys_sensor=debug`.
 pub(crate) fn start(level: &str, format: Format) -> anyhow::Result<Reload> {
-    let filter = filter(level).map_err(|error| {
+    let first = filter(level).map_err(|error| {
         anyhow::anyhow!(
             "--log {level:?} is not a level: {error}; write it as info or info,tiphys_sensor=debug"
         )
     })?;
-    let (filter, handle) = reload::Layer::new(filter);
+    let (layer, handle) = reload::Layer::new(first);
     let terminal = std::io::stderr().is_terminal();
     let text = match format {
         Format::Auto => terminal,
         Format::Text => true,
         Format::Json => false,
     };
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(layer);
     if text {
         let layer = tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
