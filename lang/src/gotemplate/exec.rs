@@ -7,7 +7,7 @@ mod stop;
 use super::ast::{Definition, Node, Pipe, Pos, Program, Variable};
 use super::cx::Cx;
 use super::printf;
-use super::value::{Items, List, MapRef, Val};
+use super::value::{Items, List, Val};
 pub(super) use stop::Stop;
 use stop::{Run, fault_at, stop_at_pipe};
 
@@ -331,7 +331,6 @@ pub(super) fn truth<'a>(cx: &Cx<'a>, value: &Val<'a>) -> bool {
             ..
         }) => !items.is_empty(),
         Val::List(list) => list.len() > 0,
-        Val::Map(MapRef::Input(_)) => true,
         Val::Map(map) => cx.map_len(map) > 0,
         Val::Time(_) | Val::Version(_) | Val::Cert(_) => true,
     }

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::call::Param::{Duration, Int, Str, Time, Value, Version};
 use super::cx::{Answer, Fault};
-use super::funcs::{Function, bytes, function, int};
+use super::funcs::{Function, bytes, function, int, utf8};
 use super::time::{self, Moment};
 use super::value::{IntType, UintType, Val};
 use std::rc::Rc;
@@ -112,6 +112,15 @@ const VERSION: &[Function] = &[
             version(args, 0)?.compare(version(args, 1)?).is_ge(),
         ))
     }),
+    function("IncMajor", &[Version], |_, args| {
+        bumped(version(args, 0)?.next_major())
+    }),
+    function("IncMinor", &[Version], |_, args| {
+        bumped(version(args, 0)?.next_minor())
+    }),
+    function("IncPatch", &[Version], |_, args| {
+        bumped(version(args, 0)?.next_patch())
+    }),
     function("LessThan", &[Version, Version], |_, args| {
         Ok(Val::Bool(
             version(args, 0)?.compare(version(args, 1)?).is_lt(),
@@ -139,6 +148,12 @@ const VERSION: &[Function] = &[
     }),
     function("Prerelease", &[Version], |cx, args| {
         cx.text(version(args, 0)?.pre.as_bytes())
+    }),
+    function("SetMetadata", &[Version, Str], |_, args| {
+        bumped(version(args, 0)?.with_metadata(&utf8(args, 1))?)
+    }),
+    function("SetPrerelease", &[Version, Str], |_, args| {
+        bumped(version(args, 0)?.with_prerelease(&utf8(args, 1))?)
     }),
     function("String", &[Version], |cx, args| {
         cx.text(version(args, 0)?.to_string())
@@ -194,6 +209,10 @@ fn version<'v, 'a>(
             "invalid memory address or nil pointer dereference",
         )),
     }
+}
+
+fn bumped<'a>(version: super::funcs::semver::Version) -> Answer<'a> {
+    Ok(Val::Version(Rc::new(version)))
 }
 
 fn wrap<'a>(moment: Moment) -> Answer<'a> {

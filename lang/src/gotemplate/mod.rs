@@ -43,6 +43,14 @@ use cx::{Cx, Regexes};
 use value::{MapRef, Val};
 
 /// A compiled template.
+///
+/// ```
+/// use tiphys_lang::gotemplate::Template;
+///
+/// let template = Template::compile("Hello {{ .Input.name | title }}!").unwrap();
+/// let input = tiphys_lang::json::parse(br#"{"name":"ada"}"#).unwrap();
+/// assert_eq!(template.render(&input).unwrap(), "Hello Ada!");
+/// ```
 #[derive(Clone)]
 pub struct Template(Arc<Inner>);
 

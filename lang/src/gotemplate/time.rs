@@ -4,7 +4,7 @@
 use std::fmt;
 
 use jiff::civil::DateTime;
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp};
 
 use super::cx::Fault;
@@ -291,7 +291,8 @@ pub(super) fn load_zone(name: &[u8], local: &TimeZone) -> Option<TimeZone> {
         b"Local" => Some(local.clone()),
         _ => {
             let name = str::from_utf8(name).ok()?;
-            let zone = TimeZone::get(name).ok()?;
+            // The bundled zones, so that the result does not depend on the machine.
+            let zone = TimeZoneDatabase::bundled().get(name).ok()?;
             // Go finds zones as files: case counts.
             (zone.iana_name() == Some(name)).then_some(zone)
         }

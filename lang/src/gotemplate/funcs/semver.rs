@@ -54,12 +54,19 @@ struct Shape<'t> {
 }
 
 fn identifiers(text: &str) -> bool {
-    text.split('.').all(|part| {
-        !part.is_empty()
-            && part
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    })
+    text.split('.')
+        .all(|part| !part.is_empty() && is_identifier(part))
+}
+
+fn is_identifier(part: &str) -> bool {
+    part.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// A number with a zero before it, which precedence has no place for.
+fn zero_led(part: &str) -> bool {
+    let number = part.bytes().all(|byte| byte.is_ascii_digit());
+    number && part.len() > 1 && part.starts_with('0')
 }
 
 /// Reads `v1.2.3-pre+meta` where `digit` says what a number may consist of.
@@ -102,12 +109,7 @@ impl Version {
             }),
             None => Ok(0),
         };
-        let zero_led = shape.pre.split('.').any(|part| {
-            part.len() > 1
-                && part.starts_with('0')
-                && part.bytes().all(|byte| byte.is_ascii_digit())
-        });
-        if zero_led {
+        if shape.pre.split('.').any(zero_led) {
             return Err(Fault::from("Version segment starts with 0"));
         }
         Ok(Self {
@@ -118,6 +120,77 @@ impl Version {
             metadata: shape.metadata.to_owned(),
             original: text.to_owned(),
         })
+    }
+
+    /// The same under another text: a leading `v` stays.
+    fn renamed(mut self) -> Self {
+        let prefix = if self.original.starts_with('v') {
+            "v"
+        } else {
+            ""
+        };
+        self.original = format!("{prefix}{self}");
+        self
+    }
+
+    pub(in crate::gotemplate) fn next_major(&self) -> Self {
+        let (major, original) = (self.major.wrapping_add(1), self.original.clone());
+        Self {
+            major,
+            original,
+            ..Self::default()
+        }
+        .renamed()
+    }
+
+    pub(in crate::gotemplate) fn next_minor(&self) -> Self {
+        let (minor, original) = (self.minor.wrapping_add(1), self.original.clone());
+        Self {
+            major: self.major,
+            minor,
+            original,
+            ..Self::default()
+        }
+        .renamed()
+    }
+
+    /// A pre-release is followed by its release.
+    pub(in crate::gotemplate) fn next_patch(&self) -> Self {
+        let patch = self.patch.wrapping_add(u64::from(self.pre.is_empty()));
+        let (major, minor, original) = (self.major, self.minor, self.original.clone());
+        Self {
+            major,
+            minor,
+            patch,
+            original,
+            ..Self::default()
+        }
+        .renamed()
+    }
+
+    pub(in crate::gotemplate) fn with_prerelease(&self, pre: &str) -> Result<Self, Fault> {
+        if pre.split('.').any(zero_led) {
+            return Err(Fault::from("Version segment starts with 0"));
+        }
+        if !pre.split('.').all(is_identifier) {
+            return Err(Fault::from("Invalid Prerelease string"));
+        }
+        Ok(Self {
+            pre: pre.to_owned(),
+            ..self.clone()
+        }
+        .renamed())
+    }
+
+    pub(in crate::gotemplate) fn with_metadata(&self, metadata: &str) -> Result<Self, Fault> {
+        if !metadata.split('.').all(is_identifier) {
+            return Err(Fault::from("Invalid Metadata string"));
+        }
+        Ok(Self {
+            metadata: metadata.to_owned(),
+            ..self.clone()
+        }
+        .renamed())
     }
 
     /// Precedence; metadata does not count.
