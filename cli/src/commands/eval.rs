@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use tiphys_lang::condition::Condition;
 use tiphys_lang::path::Path;
-use tiphys_lang::{Value, expr, gjson, gotemplate, govaluate, handlebars, jq, json, jsonpath, lua, sjson};
+use tiphys_lang::{
+    Value, expr, gjson, gotemplate, govaluate, handlebars, jq, json, jsonpath, lua, sjson,
+};
 
 use crate::args::{Dialect, Eval};
 use crate::output;
@@ -34,8 +36,12 @@ pub(crate) fn run(args: &Eval) -> anyhow::Result<ExitCode> {
                 .eval(|name| object.get(name))?
                 .to_json()
         }
-        Dialect::Handlebars | Dialect::Jsonpath | Dialect::Lua | Dialect::Jq => {
-            bail!("being written")
+        Dialect::Lua => script(text, &parsed(&input)?)?,
+        Dialect::Jq => {
+            let first = jq::Filter::compile(text)?.first(&parsed(&input)?)?;
+            first
+                .context("the filter has no output for this input")?
+                .to_json()
         }
         Dialect::Condition => {
             let object = object(&input)?;
@@ -54,8 +60,13 @@ pub(crate) fn run(args: &Eval) -> anyhow::Result<ExitCode> {
 fn selected(path: &Path, input: &[u8]) -> anyhow::Result<String> {
     parsed(input)?;
     let found = path.get(input)?;
-    let found = found.with_context(|| format!("path {:?} does not exist in the input", path.text()))?;
-    Ok(if found.kind == gjson::Kind::Null { "null".to_owned() } else { found.text().into_owned() })
+    let found =
+        found.with_context(|| format!("path {:?} does not exist in the input", path.text()))?;
+    Ok(if found.kind == gjson::Kind::Null {
+        "null".to_owned()
+    } else {
+        found.text().into_owned()
+    })
 }
 
 /// The table that a script returns, as a transformation; of any other value, whether it passes as a filter.
