@@ -77,7 +77,10 @@ impl Meta {
     pub(crate) fn consumers(&self) -> Result<BTreeMap<String, Saved>, StateError> {
         self.read(|database| {
             let mut found = BTreeMap::new();
-            for row in database.begin_read()?.open_table(CONSUMERS)?.iter()? {
+            // What is read borrows from the transaction, so that must outlive it.
+            let transaction = database.begin_read()?;
+            let table = transaction.open_table(CONSUMERS)?;
+            for row in table.iter()? {
                 let (name, saved) = row?;
                 match serde_json::from_slice(saved.value()) {
                     Ok(saved) => {
@@ -95,7 +98,9 @@ impl Meta {
 
     pub(crate) fn get(&self, key: &str) -> Result<Option<Entry>, StateError> {
         self.read(|database| {
-            let found = database.begin_read()?.open_table(STATE)?.get(key)?;
+            let transaction = database.begin_read()?;
+            let table = transaction.open_table(STATE)?;
+            let found = table.get(key)?;
             Ok(found.map(|found| {
                 let (revision, value) = found.value();
                 Entry {
@@ -110,7 +115,9 @@ impl Meta {
     pub(crate) fn keys(&self, prefix: &str, cut: usize) -> Result<Vec<String>, StateError> {
         self.read(|database| {
             let mut keys = Vec::new();
-            for row in database.begin_read()?.open_table(STATE)?.range(prefix..)? {
+            let transaction = database.begin_read()?;
+            let table = transaction.open_table(STATE)?;
+            for row in table.range(prefix..)? {
                 let (key, _) = row?;
                 if !key.value().starts_with(prefix) {
                     break;
