@@ -71,7 +71,8 @@ impl Session {
                 Err(error) => pass.failed.push(error),
             }
         }
-        if all {
+        // What could not be brought in is still wanted, so nothing is known to be gone.
+        if all && pass.failed.is_empty() {
             match self.applier.prune(&pass.applied).await {
                 Ok(removed) => pass.removed = removed,
                 Err(error) => pass.failed.push(error),

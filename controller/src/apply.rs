@@ -46,7 +46,17 @@ pub enum ApplyError {
         /// As written.
         kind: String,
     },
-    /// The API refused it or did not answer.
+    /// The API refused it.
+    #[error("cannot apply {kind} {name:?}: {reason}")]
+    Refused {
+        /// Its kind.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// What the API said.
+        reason: String,
+    },
+    /// The API did not answer.
     #[error("cannot apply {kind} {name:?}")]
     Api {
         /// Its kind.
@@ -57,6 +67,25 @@ pub enum ApplyError {
         #[source]
         source: Box<kube::Error>,
     },
+}
+
+impl ApplyError {
+    fn new(kind: &str, name: &str, source: kube::Error) -> Self {
+        let (kind, name) = (kind.to_owned(), name.to_owned());
+        match source {
+            // The client's own text of it repeats the whole status.
+            kube::Error::Api(status) => Self::Refused {
+                kind,
+                name,
+                reason: status.message.clone(),
+            },
+            source => Self::Api {
+                kind,
+                name,
+                source: Box::new(source),
+            },
+        }
+    }
 }
 
 /// What is brought in earlier than what: nothing may arrive before that which it needs.
@@ -132,11 +161,7 @@ impl Applier {
                 kind: document.kind().to_owned(),
             });
         };
-        let error = |source| ApplyError::Api {
-            kind: document.kind().to_owned(),
-            name: document.name().to_owned(),
-            source: Box::new(source),
-        };
+        let error = |source| ApplyError::new(document.kind(), document.name(), source);
         let api = self.api(&resource, &capabilities, document.namespace());
         let wanted = if document.name().is_empty() {
             document.object.clone()
@@ -193,16 +218,11 @@ impl Applier {
                 if !capabilities.supports_operation("list") {
                     continue;
                 }
-                let error = |name: String, source| ApplyError::Api {
-                    kind: resource.kind.clone(),
-                    name,
-                    source: Box::new(source),
-                };
                 let all = Api::<DynamicObject>::all_with(self.client.clone(), &resource);
                 let found = all
                     .list(&mine)
                     .await
-                    .map_err(|source| error(String::new(), source))?;
+                    .map_err(|source| ApplyError::new(&resource.kind, "", source))?;
                 for object in found {
                     let (namespace, name) =
                         (object.namespace().unwrap_or_default(), object.name_any());
@@ -217,7 +237,7 @@ impl Applier {
                     let api = self.api(&resource, &capabilities, &namespace);
                     api.delete(&name, &DeleteParams::background())
                         .await
-                        .map_err(|source| error(name.clone(), source))?;
+                        .map_err(|source| ApplyError::new(&resource.kind, &name, source))?;
                     removed.push(Applied {
                         kind: resource.kind.clone(),
                         namespace,

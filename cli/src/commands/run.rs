@@ -54,7 +54,10 @@ pub(crate) async fn run(args: Run, set_log_level: Reload) -> anyhow::Result<Exit
     };
     let opened = Opened::open(options, metrics.clone(), &tasks)?;
     let mut session = Session::connect(opened.client(), &args.namespace).await?;
-    session.bring(&good(&loaded), None, true).await.log();
+    session
+        .bring(&good(&loaded), None, whole(&loaded))
+        .await
+        .log();
     let local = opened.launch();
     let record = Address {
         url: format!("http://{address}"),
@@ -212,13 +215,15 @@ async fn reload(args: &Run, local: &Local, session: &mut Session) {
         }
     };
     report(&loaded, &args.namespace);
-    // A file that is broken for a moment must not take its objects away.
-    let whole =
-        loaded.iter().all(|file| file.documents.is_ok()) && good(&loaded).len() == count(&loaded);
     session
-        .bring(&good(&loaded), Some(local.host()), whole)
+        .bring(&good(&loaded), Some(local.host()), whole(&loaded))
         .await
         .log();
+}
+
+/// Whether the files say everything: one that is broken for a moment must not take its objects away.
+fn whole(loaded: &[Loaded]) -> bool {
+    loaded.iter().all(|file| file.documents.is_ok()) && good(loaded).len() == count(loaded)
 }
 
 fn count(loaded: &[Loaded]) -> usize {
