@@ -11,9 +11,11 @@
 //! It never prints and never reads the environment; `cli` does.
 
 pub mod admin;
+pub mod admission;
 pub mod apply;
 mod buses;
 pub mod check;
+pub mod crds;
 mod gate;
 mod host;
 pub mod local;
