@@ -18,6 +18,9 @@ const MAX_VISITS: u64 = 50_000_000;
 /// The most leaves of one value, shared ones counted as often as they appear.
 const MAX_LEAVES: u64 = 1_000_000;
 
+/// The longest text.
+const MAX_TEXT: usize = 16 << 20;
+
 /// The most bytes of text that are made.
 const MAX_BYTES: u64 = 256 << 20;
 
@@ -99,8 +102,18 @@ impl Budget {
     pub(super) fn tick(&self, value: &Val) -> Result<(), Error> {
         self.step(1)?;
         match value {
-            Val::TStr(text) => self.text(text.len() / 16),
-            Val::BStr(bytes) => self.text(bytes.len() / 16),
+            Val::TStr(text) | Val::BStr(text) if text.len() > MAX_TEXT => {
+                Err(self.refuse("much text"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes one step with a value that is going to be kept.
+    pub(super) fn made(&self, value: &Val) -> Result<(), Error> {
+        self.tick(value)?;
+        match value {
+            Val::TStr(text) | Val::BStr(text) => self.text(text.len()),
             _ => Ok(()),
         }
     }

@@ -7,6 +7,7 @@ use jaq_core::{Cv, DataT, Exn, Native, RunPtr, ValXs};
 use jaq_json::{Error, Num, Val};
 
 use super::bounded::Bounded;
+use super::budget::Budget;
 use super::{convert, paths};
 use crate::json;
 
@@ -74,34 +75,41 @@ fn own() -> impl Iterator<Item = Fun<Bounded>> {
             box_once(Ok(value))
         }),
     ];
-    let tick = Native::<Bounded>::new(tick)
-        .with_paths(|cv: Cv<'_, Bounded, _>| {
-            let (value, path): (Val, _) = cv.1;
-            match cv.0.data().budget.tick(&value) {
-                Ok(()) => box_once(Ok((value, path))),
-                Err(error) => box_once(Err(Exn::from(error))),
-            }
-        })
-        .with_update(|cv, update| match cv.0.data().budget.tick(&cv.1) {
-            Ok(()) => update(cv.1),
-            Err(error) => box_once(Err(Exn::from(error))),
-        });
-    let tick: Fun<Bounded> = ("__tick", v(0), tick);
+    let ticks = [
+        ("__tick", v(0), watch::<false>()),
+        ("__made", v(0), watch::<true>()),
+    ];
     let simple = simple
         .into_iter()
         .map(|(name, arity, run)| (name, v(arity), Native::<Bounded>::new(run)));
-    simple.chain([tick])
+    simple.chain(ticks)
 }
 
 type V<'a> = <Bounded as DataT>::V<'a>;
 
-fn tick<'a>(cv: Cv<'a, Bounded>) -> ValXs<'a, V<'a>> {
-    bome(
-        cv.0.data()
-            .budget
-            .tick(&cv.1)
-            .map(|()| convert::whole(cv.1)),
-    )
+/// The identity that takes a step; where values are kept, `MADE`, their whole text counts.
+fn watch<const MADE: bool>() -> Native<Bounded> {
+    fn look<const MADE: bool>(budget: &Budget, value: &Val) -> Result<(), Error> {
+        if MADE {
+            budget.made(value)
+        } else {
+            budget.tick(value)
+        }
+    }
+    Native::<Bounded>::new(|cv| {
+        bome(look::<MADE>(cv.0.data().budget, &cv.1).map(|()| convert::whole(cv.1)))
+    })
+    .with_paths(|cv: Cv<'_, Bounded, _>| {
+        let (value, path): (Val, _) = cv.1;
+        match look::<MADE>(cv.0.data().budget, &value) {
+            Ok(()) => box_once(Ok((value, path))),
+            Err(error) => box_once(Err(Exn::from(error))),
+        }
+    })
+    .with_update(|cv, update| match look::<MADE>(cv.0.data().budget, &cv.1) {
+        Ok(()) => update(cv.1),
+        Err(error) => box_once(Err(Exn::from(error))),
+    })
 }
 
 fn measure<'a>(cv: Cv<'a, Bounded>) -> ValXs<'a, V<'a>> {

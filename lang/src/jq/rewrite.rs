@@ -25,6 +25,10 @@ fn tick<'s>() -> T<'s> {
     call("__tick", Vec::new())
 }
 
+fn made(term: T<'_>) -> T<'_> {
+    pipe(term, call("__made", Vec::new()))
+}
+
 fn measured(term: T<'_>) -> T<'_> {
     pipe(term, call("__measure", Vec::new()))
 }
@@ -50,12 +54,9 @@ pub(super) fn term<'s>(source: T<'s>) -> T<'s> {
                 StrPart::Term(inner) => StrPart::Term(pipe(term(inner), tick())),
                 other => other,
             };
-            pipe(
-                Term::Str(format, parts.into_iter().map(part).collect()),
-                tick(),
-            )
+            made(Term::Str(format, parts.into_iter().map(part).collect()))
         }
-        Term::Arr(Some(inner)) => measured(Term::Arr(Some(Box::new(pipe(term(*inner), tick()))))),
+        Term::Arr(Some(inner)) => measured(Term::Arr(Some(Box::new(made(term(*inner)))))),
         Term::Obj(entries) => {
             let entry = |(key, value): (T<'s>, Option<T<'s>>)| match (key, value) {
                 // A bare key is also the name of its value and must stay as it is.
@@ -70,10 +71,7 @@ pub(super) fn term<'s>(source: T<'s>) -> T<'s> {
         Term::Label(name, inner) => Term::Label(name, boxed(inner)),
         Term::Fold(name, source, variable, steps) => {
             let source = Box::new(pipe(term(*source), tick()));
-            let steps = steps
-                .into_iter()
-                .map(|step| pipe(term(step), tick()))
-                .collect();
+            let steps = steps.into_iter().map(|step| made(term(step))).collect();
             Term::Fold(name, source, pattern(variable), steps)
         }
         Term::TryCatch(inner, handler) => Term::TryCatch(boxed(inner), handler.map(boxed)),
@@ -90,7 +88,7 @@ pub(super) fn term<'s>(source: T<'s>) -> T<'s> {
             let result = call(name, arguments);
             // These make values from values without an array or object in sight.
             if matches!(name, "setpath" | "tojson" | "tostring" | "fromjson" | "add") {
-                return pipe(result, tick());
+                return made(result);
             }
             result
         }
@@ -153,8 +151,14 @@ fn binary<'s>(left: T<'s>, operator: BinaryOp<&'s str>, right: T<'s>) -> T<'s> {
     match operator {
         BinaryOp::Pipe(variable) => {
             let right = pipe(tick(), term(right));
+            // What is bound to a variable is kept.
+            let left = if variable.is_some() {
+                made(term(left))
+            } else {
+                term(left)
+            };
             let operator = BinaryOp::Pipe(variable.map(pattern));
-            Term::BinOp(Box::new(term(left)), operator, Box::new(right))
+            Term::BinOp(Box::new(left), operator, Box::new(right))
         }
         BinaryOp::Math(operation) => {
             // The right side is the outer loop, as in jq.

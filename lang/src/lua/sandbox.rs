@@ -22,7 +22,7 @@ const MAX_STEPS: u64 = 20_000_000;
 const MAX_MEMORY: usize = 64 << 20;
 
 /// The most brackets and blocks inside each other.
-const MAX_DEPTH: usize = 150;
+const MAX_DEPTH: usize = 1_500_000;
 
 /// What stands in Lua 5.1 and not in Luau, or is harmless only when it does nothing.
 const PRELUDE: &str = "
