@@ -16,6 +16,7 @@
 //! - A slice of a text that cuts a character in two holds U+FFFD in its place.
 //! - `sprig.*` is not offered.
 
+mod access;
 mod ast;
 mod builtins;
 mod closures;
@@ -25,8 +26,10 @@ pub(crate) mod gofmt;
 pub(crate) mod layout;
 mod lexer;
 mod ops;
+mod output;
 mod parser;
 mod postfix;
+mod primary;
 pub(crate) mod re2;
 mod times;
 mod value;

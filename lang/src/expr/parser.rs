@@ -1,7 +1,7 @@
 //! Tokens to a tree, with names of `let` resolved to slots.
 //! It never recurses without counting, so no text can overflow the stack.
 
-use super::ast::{Builtin, Closure, Comparison, Kind, Link, Node, Operator, Pointer};
+use super::ast::{Comparison, Kind, Link, Node, Operator};
 use super::lexer::{Kind as Word, Token};
 use super::{CompileError, re2};
 
@@ -80,7 +80,7 @@ fn comparison(operator: &str) -> Option<Comparison> {
 }
 
 pub(super) struct Parser<'a> {
-    text: &'a str,
+    pub(super) text: &'a str,
     tokens: Vec<Token>,
     at: usize,
     depth: usize,
@@ -88,7 +88,7 @@ pub(super) struct Parser<'a> {
     pub(super) predicates: usize,
     nodes: usize,
     slots: usize,
-    variables: Vec<(String, usize)>,
+    pub(super) variables: Vec<(String, usize)>,
 }
 
 const END: Token = Token {
@@ -231,10 +231,7 @@ impl Parser<'_> {
         // The chain that is being extended and its strength.
         let mut links: Vec<Link> = Vec::new();
         let mut current = u16::MAX;
-        loop {
-            let Word::Operator(word) = &self.current().kind else {
-                break;
-            };
+        while let Word::Operator(word) = &self.current().kind {
             let mut word = word.clone();
             let start = self.at;
             let negated = word == "not";
@@ -406,150 +403,5 @@ impl Parser<'_> {
             node = self.node(Kind::Conditional(Box::new([node, then, otherwise])), offset)?;
         }
         Ok(node)
-    }
-
-    fn primary(&mut self) -> Result<Node, CompileError> {
-        let offset = self.offset();
-        if let Word::Operator(word) = &self.current().kind {
-            let unary: Option<(fn(Box<Node>) -> Kind, u16)> = match word.as_str() {
-                "not" | "!" => Some((Kind::Not, 50)),
-                "-" => Some((Kind::Negate, 90)),
-                "+" => Some((Kind::Plus, 90)),
-                _ => None,
-            };
-            if let Some((kind, strength)) = unary {
-                self.advance();
-                let inner = self.expression(strength)?;
-                let node = self.node(kind(Box::new(inner)), offset)?;
-                return self.postfix(node);
-            }
-        }
-        if self.is_bracket('(') {
-            self.advance();
-            let inner = self.sequence()?;
-            self.expect_bracket(')')?;
-            return self.postfix(inner);
-        }
-        if self.predicates > 0 && (self.is_operator("#") || self.is_operator(".")) {
-            let mut pointer = Pointer::Item;
-            if self.is_operator("#") {
-                self.advance();
-                if let Word::Name(name) = &self.current().kind {
-                    pointer = match name.as_str() {
-                        "index" => Pointer::Index,
-                        "acc" => Pointer::Accumulator,
-                        _ => {
-                            return Err(
-                                self.error(format!("`#{name}` is neither `#index` nor `#acc`"))
-                            );
-                        }
-                    };
-                    self.advance();
-                }
-            }
-            let node = self.node(Kind::Pointer(pointer), offset)?;
-            return self.postfix(node);
-        }
-        if self.is_operator("::") {
-            self.advance();
-            let name = self.expect_name()?;
-            let node = self.call(name, None, offset)?;
-            return self.postfix(node);
-        }
-        self.secondary()
-    }
-
-    fn secondary(&mut self) -> Result<Node, CompileError> {
-        let Token { kind, offset } = self.current().clone();
-        let node = match kind {
-            Word::Name(name) => {
-                self.advance();
-                let literal = match name.as_str() {
-                    "true" => Some(Kind::Bool(true)),
-                    "false" => Some(Kind::Bool(false)),
-                    "nil" => Some(Kind::Nil),
-                    _ => None,
-                };
-                if let Some(literal) = literal {
-                    return self.node(literal, offset);
-                }
-                if self.is_bracket('(') {
-                    self.call(name, None, offset)?
-                } else {
-                    let kind = self.name(name);
-                    self.node(kind, offset)?
-                }
-            }
-            Word::Number(text) => {
-                let kind = self.number(&text)?;
-                self.advance();
-                return self.node(kind, offset);
-            }
-            Word::Text(text) => {
-                self.advance();
-                self.node(Kind::Text(text), offset)?
-            }
-            Word::Bytes(bytes) => {
-                self.advance();
-                self.node(Kind::Bytes(bytes), offset)?
-            }
-            Word::Bracket('[') => self.array()?,
-            Word::Bracket('{') => self.map()?,
-            _ => return Err(self.unexpected()),
-        };
-        self.postfix(node)
-    }
-
-    /// A variable of `let`, `$env` or a name of the environment.
-    fn name(&self, name: String) -> Kind {
-        match self
-            .variables
-            .iter()
-            .rev()
-            .find(|(known, _)| *known == name)
-        {
-            Some((_, slot)) => Kind::Variable(*slot),
-            None if name == "$env" => Kind::Environment,
-            None => Kind::Name(name),
-        }
-    }
-
-    fn number(&self, text: &str) -> Result<Kind, CompileError> {
-        let plain = text.replace('_', "").to_lowercase();
-        let wrong = || self.error(format!("{text} is no number, or too large a one"));
-        for (prefix, base) in [("0x", 16), ("0b", 2), ("0o", 8)] {
-            if let Some(digits) = plain.strip_prefix(prefix) {
-                let number = i64::from_str_radix(digits, base).map_err(|_| wrong());
-                return number.map(Kind::Int);
-            }
-        }
-        if plain.contains(['.', 'e']) {
-            let float: f64 = plain.parse().map_err(|_| wrong())?;
-            return if float.is_finite() {
-                Ok(Kind::Float(float))
-            } else {
-                Err(wrong())
-            };
-        }
-        plain.parse().map(Kind::Int).map_err(|_| wrong())
-    }
-
-    /// The name of a function and what follows it; `piped` is its first argument.
-    fn call(
-        &mut self,
-        name: String,
-        piped: Option<Node>,
-        offset: usize,
-    ) -> Result<Node, CompileError> {
-        let kind = if let Some(closure) = Closure::named(&name) {
-            Kind::Closure(closure, self.closure_arguments(closure, piped)?)
-        } else {
-            let arguments = self.arguments(piped)?;
-            match Builtin::named(&name) {
-                Some(builtin) => Kind::Builtin(builtin, arguments),
-                None => Kind::Call(name, arguments),
-            }
-        };
-        self.node(kind, offset)
     }
 }

@@ -7,8 +7,6 @@ use std::rc::Rc;
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 
-use super::gofmt;
-use super::times;
 use crate::value::{Map, Number, Value};
 
 /// The deepest nesting of arrays and maps that an expression may make.
@@ -135,7 +133,7 @@ impl Key {
         }
     }
 
-    fn print(&self) -> String {
+    pub(super) fn print(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
             other => other.to_value().print(),
@@ -383,77 +381,6 @@ impl<'a> V<'a> {
             ),
             _ => None,
         }
-    }
-
-    /// As Go's `%v` prints it.
-    pub(super) fn print(&self) -> String {
-        match self {
-            Self::Nil => "<nil>".to_owned(),
-            Self::Bool(truth) => truth.to_string(),
-            Self::Int(int) => int.to_string(),
-            Self::Float(float) => gofmt::float(*float),
-            Self::Number(number) => gofmt::number_text(number),
-            Self::Text(text) => text.as_str().to_owned(),
-            Self::Time(time) => times::print(time),
-            Self::Duration(nanos) => times::print_duration(*nanos),
-            Self::Zone(zone) => times::zone_label(zone),
-            Self::Month(month) => super::layout::month_name(*month).to_owned(),
-            Self::Weekday(day) => super::layout::day_name(*day).to_owned(),
-            Self::Function(_) => "func".to_owned(),
-            Self::Array(_) | Self::Bytes(_) => {
-                let items: Vec<String> = self
-                    .items()
-                    .unwrap_or_default()
-                    .iter()
-                    .map(Self::print)
-                    .collect();
-                format!("[{}]", items.join(" "))
-            }
-            Self::Map(_) => {
-                let pairs = self.pairs().unwrap_or_default();
-                let pairs: Vec<String> = pairs
-                    .iter()
-                    .map(|(key, value)| format!("{}:{}", key.print(), value.print()))
-                    .collect();
-                format!("map[{}]", pairs.join(" "))
-            }
-        }
-    }
-
-    /// The value as JSON; `None` for functions and floats that JSON lacks.
-    pub(super) fn to_json(&self) -> Option<Value> {
-        Some(match self {
-            Self::Nil => Value::Null,
-            Self::Bool(truth) => Value::Bool(*truth),
-            Self::Int(int) => Value::from(*int),
-            Self::Float(float) => Value::Number(Number::from_f64(*float)?),
-            Self::Number(number) => Value::Number(number.clone()),
-            Self::Text(text) => Value::from(text.as_str()),
-            Self::Bytes(bytes) => Value::String(String::from_utf8_lossy(bytes).into_owned()),
-            Self::Time(time) => Value::String(times::rfc3339(time)),
-            Self::Duration(_) | Self::Zone(_) => Value::String(self.print()),
-            Self::Month(number) | Self::Weekday(number) => Value::from(i64::from(*number)),
-            Self::Function(_) => return None,
-            Self::Array(Array::Json(items)) => Value::Array(items.to_vec()),
-            Self::Array(Array::Made(items)) => Value::Array(
-                items
-                    .content
-                    .iter()
-                    .map(Self::to_json)
-                    .collect::<Option<_>>()?,
-            ),
-            Self::Map(Entries::Json(map)) => Value::Object((*map).clone()),
-            Self::Map(Entries::Made(map)) => {
-                let entry = |(key, value): (&Key, &V<'a>)| Some((key.print(), value.to_json()?));
-                Value::Object(
-                    map.content
-                        .entries
-                        .iter()
-                        .map(entry)
-                        .collect::<Option<_>>()?,
-                )
-            }
-        })
     }
 }
 

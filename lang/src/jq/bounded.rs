@@ -117,12 +117,12 @@ fn check_syntax(text: &str) -> Result<(), JqError> {
     for (_, error) in errors {
         match error {
             LoadError::Lex(errors) => {
-                for (expected, found) in errors {
+                if let Some((expected, found)) = errors.into_iter().next() {
                     return refused(format!("{} is missing", expected.as_str()), at(found));
                 }
             }
             LoadError::Parse(errors) => {
-                for (expected, found) in errors {
+                if let Some((expected, found)) = errors.into_iter().next() {
                     let offset = if found.is_empty() {
                         text.len()
                     } else {

@@ -34,7 +34,7 @@ fn measured(term: T<'_>) -> T<'_> {
 }
 
 /// A definition whose every call takes a step.
-pub(super) fn def<'s>(def: Def<&'s str>) -> Def<&'s str> {
+pub(super) fn def(def: Def<&str>) -> Def<&str> {
     Def {
         name: def.name,
         args: def.args,
@@ -42,6 +42,7 @@ pub(super) fn def<'s>(def: Def<&'s str>) -> Def<&'s str> {
     }
 }
 
+#[expect(clippy::boxed_local, reason = "the tree has boxes")]
 fn boxed<'s>(inner: Box<T<'s>>) -> Box<T<'s>> {
     Box::new(term(*inner))
 }
@@ -134,7 +135,7 @@ fn key_or<'s>(source: T<'s>) -> T<'s> {
     }
 }
 
-fn pattern<'s>(source: Pattern<&'s str>) -> Pattern<&'s str> {
+fn pattern(source: Pattern<&str>) -> Pattern<&str> {
     match source {
         Pattern::Var(name) => Pattern::Var(name),
         Pattern::Arr(items) => Pattern::Arr(items.into_iter().map(pattern).collect()),

@@ -1,6 +1,11 @@
 //! Runs a dialect over its case file and reports all differences at once.
 
-use std::fmt::Write;
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot read its cases fails"
+)]
+
 use std::path::Path;
 
 use tiphys_lang::{Value, json};
@@ -45,16 +50,16 @@ pub(crate) fn check(dialect: &str, run: impl Fn(&Case) -> Result<Value, String>)
         let answer = run(&case);
         if !agree(answer.as_ref().ok(), wanted) {
             let show = |value: Option<&Value>| value.map_or("an error".to_owned(), Value::to_json);
-            let _ = writeln!(
-                report,
-                "line {}: {:?} on {}\n   want {} {}\n   got  {}",
+            report.push_str(&format!(
+                "line {}: {} {:?} on {}\n   want {} {}\n   got  {}\n",
                 number + 1,
+                case.mode,
                 case.expr,
                 case.input.as_ref().map(Value::to_json).unwrap_or_default(),
                 show(wanted),
                 text("why"),
                 answer.map_or_else(|error| format!("error: {error}"), |value| value.to_json()),
-            );
+            ));
         }
         differing += usize::from(line.get("differs").is_some());
     }

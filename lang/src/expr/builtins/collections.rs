@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::super::access::resolve;
 use super::super::ast::Builtin;
-use super::super::eval::resolve;
 use super::super::value::V;
 use super::{Answer, misfit};
 

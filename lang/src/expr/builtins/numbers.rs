@@ -67,10 +67,8 @@ fn single<'a>(builtin: Builtin, value: &V<'a>) -> Option<V<'a>> {
             V::Duration(nanos) => Some(V::Int(*nanos)),
             V::Month(number) | V::Weekday(number) => Some(V::Int((*number).into())),
             V::Number(number) if number.as_i64().is_some() => number.as_i64().map(V::Int),
-            _ => value.as_float().and_then(|float| match value {
-                V::Int(int) => Some(V::Int(*int)),
-                _ => Some(V::Int(cut(float))),
-            }),
+            V::Int(int) => Some(V::Int(*int)),
+            _ => value.as_float().map(|float| V::Int(cut(float))),
         },
         _ => match value {
             V::Text(text) => float(text.as_str()),
