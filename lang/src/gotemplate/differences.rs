@@ -32,6 +32,10 @@ pub const DIFFERENCES: &[(&str, &str)] = &[
         "they have no use in a trigger",
     ),
     (
+        "a regular expression does not match bytes that are not UTF-8",
+        "in Go such a byte matches like U+FFFD; the texts of JSON never hold one",
+    ),
+    (
         "depth, steps, memory and output of a template are bounded",
         "in Go a template can exhaust the stack or the memory of its process",
     ),
