@@ -55,6 +55,10 @@ pub(crate) enum Command {
     List(List),
     /// Prints what the steps of a Workflow have printed.
     Logs(Logs),
+    /// Checks objects before the API server of a cluster keeps them.
+    Webhook(Webhook),
+    /// Prints the definitions of EventBus, EventSource and Sensor for a cluster.
+    Crds(Crds),
     /// Prints the version.
     Version,
     /// Prints a completion script.
@@ -291,4 +295,72 @@ pub(crate) struct Logs {
     /// Lines without the name of the pod.
     #[arg(long)]
     pub no_prefix: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Webhook {
+    /// Where reviews are taken, over HTTPS.
+    #[arg(long, default_value = "0.0.0.0:8443", value_name = "ADDRESS")]
+    pub listen: String,
+    /// The namespace of the webhook itself: its Service and its Secret.
+    #[arg(short, long, value_name = "NAMESPACE", env = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// The Service that the API server reaches it through; its names go into the certificate.
+    #[arg(
+        long,
+        default_value = "tiphys-webhook",
+        value_name = "NAME",
+        env = "SERVICE_NAME"
+    )]
+    pub service: String,
+    /// The ValidatingWebhookConfiguration that gets the authority of the certificate.
+    #[arg(long, default_value = "webhook.tiphys.dev", value_name = "NAME")]
+    pub configuration: String,
+    /// The Secret that keeps the certificate, shared by all replicas.
+    #[arg(long, default_value = "tiphys-webhook-certs", value_name = "NAME")]
+    pub secret: String,
+    /// A further name or address for the certificate; several may be given.
+    #[arg(long, value_name = "HOST")]
+    pub host: Vec<String>,
+    /// How long a certificate is valid; the next one is made after two thirds of it.
+    #[arg(long, default_value = "8760h", value_name = "DURATION")]
+    pub validity: String,
+    /// A certificate of your own, PEM, instead of one that is made; read again when it changes.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// The key of the certificate, PEM.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// The authority of the certificate, PEM; it is written into the configuration.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub ca: Option<PathBuf>,
+    /// What is said of a Sensor whose EventBus does not exist.
+    #[arg(long, value_enum, default_value = "deny", value_name = "ANSWER")]
+    pub missing_bus: MissingBusArg,
+    /// How long reviews in hand may take after the signal to stop, in seconds.
+    #[arg(long, default_value_t = 20, value_name = "SECONDS")]
+    pub grace: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MissingBusArg {
+    /// It is denied, as Argo's webhook does.
+    Deny,
+    /// It is let in with a warning.
+    Warn,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Crds {
+    /// How they are printed.
+    #[arg(short, long, value_enum, default_value = "yaml")]
+    pub output: CrdsOutput,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CrdsOutput {
+    /// As YAML, one document a definition.
+    Yaml,
+    /// As one JSON list.
+    Json,
 }

@@ -38,7 +38,10 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let level = match (&cli.log, &cli.command) {
         (Some(level), _) => level.as_str(),
-        (None, Command::Run(_) | Command::EventSource(_) | Command::Sensor(_)) => "info",
+        (
+            None,
+            Command::Run(_) | Command::EventSource(_) | Command::Sensor(_) | Command::Webhook(_),
+        ) => "info",
         (None, _) => "warn",
     };
     let set_log_level = logging::start(level, cli.log_format)?;
@@ -62,6 +65,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Get(args) => commands::get::run(&args).await.map(|()| ExitCode::SUCCESS),
             Command::List(args) => commands::list::run(&args).await.map(|()| ExitCode::SUCCESS),
             Command::Logs(args) => commands::logs::run(&args).await.map(|()| ExitCode::SUCCESS),
+            Command::Webhook(args) => commands::webhook::run(args).await,
+            Command::Crds(args) => commands::crds::run(&args).map(|()| ExitCode::SUCCESS),
             Command::Version => output::line(&format!("tiphys {}", env!("CARGO_PKG_VERSION")))
                 .map(|()| ExitCode::SUCCESS)
                 .map_err(Into::into),

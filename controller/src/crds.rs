@@ -221,6 +221,14 @@ fn head(schema: &mut Value) {
         return;
     };
     root.insert("required".to_owned(), json!(["metadata", "spec"]));
+    // The derived text speaks of Rust; the one of the spec speaks of the object.
+    if let Some(text) = root
+        .get("properties")
+        .and_then(|properties| properties.pointer("/spec/description"))
+        .cloned()
+    {
+        root.insert("description".to_owned(), text);
+    }
     if let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) {
         for name in ["apiVersion", "kind"] {
             properties.insert(name.to_owned(), json!({ "type": "string" }));

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub(crate) mod crds;
 pub(crate) mod demo;
 pub(crate) mod eval;
 pub(crate) mod get;
@@ -9,3 +10,4 @@ pub(crate) mod logs;
 pub(crate) mod object;
 pub(crate) mod render;
 pub(crate) mod run;
+pub(crate) mod webhook;
