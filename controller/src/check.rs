@@ -47,6 +47,13 @@ pub fn check(document: &Document, problems: &mut Problems) -> Option<Checked> {
         ", as argoproj.io/v1alpha1",
     );
     problems.require("kind", document.kind(), ", as Sensor");
+    let metadata = document.object.get("metadata");
+    if !metadata.is_some_and(serde_json::Value::is_object) {
+        problems.at("metadata", |problems| {
+            problems.error("must be set, with a name in it");
+        });
+        return None;
+    }
     // A Sensor's own check is stricter about its name.
     if document.kind() != "Sensor" {
         name(document, problems);

@@ -79,6 +79,28 @@ impl TiphysCommand {
         self
     }
 
+    /// Has another program start it, which takes its own arguments first and the command to start after them.
+    ///
+    /// # Panics
+    ///
+    /// When no other program is named.
+    #[must_use]
+    pub fn under(self, starter: &[&str]) -> Self {
+        let (program, arguments) = starter.split_first().expect("a program is named");
+        let mut outer = Self::of(Path::new(program)).args(arguments);
+        outer.command.arg(self.command.get_program());
+        outer.command.args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => outer.command.env(name, value),
+                None => outer.command.env_remove(name),
+            };
+        }
+        outer.command.current_dir(self.folder.path());
+        outer.folder = self.folder;
+        outer
+    }
+
     /// Runs it in `folder` rather than in an empty one.
     #[must_use]
     pub fn in_folder(mut self, folder: &Path) -> Self {
@@ -152,6 +174,21 @@ impl Tiphys {
     /// When the program has not been built.
     pub fn command<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> TiphysCommand {
         TiphysCommand::of(&binary()).args(args)
+    }
+
+    /// A command that a shell starts: `script` says `"$@"` where the program and its arguments belong.
+    ///
+    /// # Panics
+    ///
+    /// When the program has not been built.
+    pub fn in_shell<A: AsRef<OsStr>>(
+        script: &str,
+        args: impl IntoIterator<Item = A>,
+    ) -> TiphysCommand {
+        TiphysCommand::of(Path::new("sh"))
+            .args(["-c", script, "sh"])
+            .args([binary()])
+            .args(args)
     }
 
     /// The folder that it was given as home.
@@ -232,7 +269,11 @@ impl Tiphys {
             let answer = answer.map_err(|error| format!("{error}; tiphys said\n{said}"))?;
             let status = answer.status();
             let text = answer.text().await.unwrap_or_default();
-            if status.is_success() { Ok(()) } else { Err(format!("{status} {text}; tiphys said\n{said}")) }
+            if status.is_success() {
+                Ok(())
+            } else {
+                Err(format!("{status} {text}; tiphys said\n{said}"))
+            }
         })
         .await;
     }

@@ -42,6 +42,8 @@ pub(crate) async fn run(args: Run, set_log_level: Reload) -> anyhow::Result<Exit
         )
     })?;
     let address = api.local_addr()?;
+    // Whatever can refuse the start does so before anything runs or is written.
+    let admin = admin_listener(&args.admin).await?;
     let tasks = Tasks::new();
     let metrics = Metrics::try_new(env!("CARGO_PKG_VERSION"))?;
     let options = LocalOptions {
@@ -65,7 +67,10 @@ pub(crate) async fn run(args: Run, set_log_level: Reload) -> anyhow::Result<Exit
         pid: std::process::id(),
     };
     connect::record(&args.data_dir, &record)?;
-    serve_admin(&args.admin, &metrics, &local, set_log_level, &tasks).await?;
+    if let Some(listener) = admin {
+        let state = local.host().state();
+        admin::spawn(listener, metrics, state, Arc::from(set_log_level), &tasks);
+    }
     let ended = follow(&args, &local, &mut session).await;
     connect::forget(&args.data_dir);
     let stopped = tokio::select! {
@@ -128,16 +133,10 @@ pub(crate) fn ports(publish: &[String], bind: &str) -> anyhow::Result<PortMap> {
     Ok(map)
 }
 
-/// Serves metrics and health where the user asked for it.
-pub(crate) async fn serve_admin(
-    address: &str,
-    metrics: &Metrics,
-    local: &Local,
-    set_log_level: Reload,
-    tasks: &Tasks,
-) -> anyhow::Result<()> {
+/// Takes the address of metrics and health, where the user wants them.
+async fn admin_listener(address: &str) -> anyhow::Result<Option<TcpListener>> {
     if address == "off" {
-        return Ok(());
+        return Ok(None);
     }
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!(
@@ -145,14 +144,7 @@ pub(crate) async fn serve_admin(
         )
     })?;
     tracing::info!(address = %listener.local_addr()?, "metrics and health");
-    admin::spawn(
-        listener,
-        metrics.clone(),
-        local.host().state(),
-        Arc::from(set_log_level),
-        tasks,
-    );
-    Ok(())
+    Ok(Some(listener))
 }
 
 /// Keeps the objects in step with the files until a signal or a failure.

@@ -1,6 +1,7 @@
 //! The bearer token of a route. It compares in constant time and never logs or returns a token.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub(crate) struct Bearer {
     secrets: Arc<dyn Secrets>,
     read: Mutex<Option<(Instant, Result<Secret, SecretError>)>>,
     reading: AsyncMutex<()>,
+    /// Whether it has been said that the token cannot be read.
+    told: AtomicBool,
 }
 
 /// Why a request may not pass.
@@ -34,7 +37,12 @@ pub(crate) enum Denied {
     /// It shows another token.
     Wrong,
     /// The token to compare with cannot be read.
-    Unknown(SecretError),
+    Unknown {
+        /// Why.
+        error: SecretError,
+        /// Whether the request before was denied for that too.
+        told: bool,
+    },
 }
 
 impl Bearer {
@@ -44,6 +52,7 @@ impl Bearer {
             secrets,
             read: Mutex::new(None),
             reading: AsyncMutex::new(()),
+            told: AtomicBool::new(false),
         }
     }
 
@@ -56,7 +65,9 @@ impl Bearer {
             return Err(Denied::Missing);
         };
         for oldest in [FRESH, RECHECK] {
-            let secret = self.secret(oldest).await.map_err(Denied::Unknown)?;
+            let read = self.secret(oldest).await;
+            let told = self.told.swap(read.is_err(), Ordering::Relaxed);
+            let secret = read.map_err(|error| Denied::Unknown { error, told })?;
             // An empty secret would let everybody in who sends `Bearer `.
             if !secret.expose().is_empty() && secret.matches(shown) {
                 return Ok(());

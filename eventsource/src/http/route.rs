@@ -48,14 +48,17 @@ impl Route {
             Err(Denied::Wrong) => {
                 Some(reply::unauthorized("the bearer token is not the right one"))
             }
-            Err(Denied::Unknown(error)) => {
-                let error = tiphys_core::tasks::chain(&error);
-                tracing::warn!(
-                    eventsource = self.owner.1,
-                    event = self.event,
-                    error,
-                    "requests are refused: the token in authSecret cannot be read"
-                );
+            Err(Denied::Unknown { error, told }) => {
+                // Once, not for each request of who knows how many.
+                if !told {
+                    let error = tiphys_core::tasks::chain(&error);
+                    tracing::warn!(
+                        eventsource = self.owner.1,
+                        event = self.event,
+                        error,
+                        "requests are refused: the token in authSecret cannot be read"
+                    );
+                }
                 Some(reply::again("the token to compare with cannot be read now"))
             }
         }

@@ -6,10 +6,26 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "a test ends where something is not as it must be"
 )]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "senders that go on beside a test end with its runtime"
+)]
+#![expect(
+    clippy::print_stdout,
+    reason = "how much a test has tried is worth knowing"
+)]
 
+mod bad_input;
+mod cli;
 mod crash;
+mod faults;
+mod reload;
+mod runs;
+mod scene;
 mod servers;
 mod support;
 mod tutorial;

@@ -1,5 +1,6 @@
 //! What several end-to-end tests share: the tutorial's files, a local run, its objects. It asserts nothing about events.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -65,18 +66,30 @@ impl LocalRun {
         std::fs::write(self.files.path().join(file), text).unwrap();
     }
 
-    pub(crate) fn command(&self) -> TiphysCommand {
+    /// The arguments of a run.
+    pub(crate) fn arguments(&self) -> Vec<OsString> {
         let publish = format!("{}:12000", self.webhook);
         let admin = format!("127.0.0.1:{}", self.admin);
-        Tiphys::command(["run".as_ref(), self.files.path().as_os_str()])
-            .args(["--data-dir".as_ref(), self.data.path().as_os_str()])
-            .args(["--publish", &publish, "--admin", &admin])
+        let paths = [
+            "run".into(),
+            self.files.path().into(),
+            "--data-dir".into(),
+            self.data.path().into(),
+        ];
+        let flags = ["--publish", &publish, "--admin", &admin].map(Into::into);
+        paths.into_iter().chain(flags).collect()
+    }
+
+    pub(crate) fn command(&self) -> TiphysCommand {
+        Tiphys::command(self.arguments())
     }
 
     /// Starts it and waits until it is ready.
     pub(crate) async fn start(&mut self) {
         let mut process = self.command().start();
-        process.wait_until_ready(&self.admin("/readyz"), LIMIT).await;
+        process
+            .wait_until_ready(&self.admin("/readyz"), LIMIT)
+            .await;
         self.process = Some(process);
     }
 
