@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: test setup build bench lint fmt docs
+.PHONY: test setup build bench chaos lint fmt docs
 
 ## Sets up the real servers that the tests need, then passes the tests.
 test: setup build
@@ -21,6 +21,11 @@ build:
 bench: setup
 	$(CARGO) build --release --bin tiphys
 	$(CARGO) run --release -p tiphys-tests --features bench --bin bench -- $(ARGS)
+
+## A hundred thousand events through each shape while everything on their way is killed, paused and filled up; prints counts.
+## `make chaos ARGS="--shape cluster --events 20000 --seed 7"`. The short form is in `make test`.
+chaos: setup build
+	$(CARGO) run -p tiphys-tests --features chaos --bin chaos -- $(ARGS)
 
 lint:
 	$(CARGO) fmt --all --check

@@ -13,6 +13,7 @@
 )]
 
 pub mod argo_crds;
+pub mod chaos;
 pub mod http_sink;
 pub mod kubernetes;
 pub mod nats;
