@@ -50,18 +50,18 @@ pub(crate) struct Tiphys {
 }
 
 /// How to start `tiphys`.
-pub(crate) struct Start<'a> {
+pub(crate) struct Start<'a, N> {
     /// `run`, `eventsource` or `sensor`.
     pub(crate) role: &'a str,
     /// The objects, each with the file that it goes to.
-    pub(crate) files: &'a [(&'a str, String)],
+    pub(crate) files: &'a [(N, String)],
     /// The cluster that triggers act on.
     pub(crate) kubeconfig: Option<PathBuf>,
     /// Whether what it logs is thrown away.
     pub(crate) silent: bool,
 }
 
-impl Start<'_> {
+impl<N: AsRef<Path>> Start<'_, N> {
     /// Starts it and does not wait.
     pub(crate) fn start(self) -> anyhow::Result<Tiphys> {
         let folder = temp_dir();

@@ -69,23 +69,23 @@ pub(crate) fn tutorial(file: &str) -> PathBuf {
         .join(file)
 }
 
-/// So many EventSources and Sensors of the shape above, each of which waits for its own event.
-pub(crate) fn many(count: usize) -> String {
-    let mut text = EMBEDDED_BUS.to_owned();
-    for index in 0..count {
-        for object in [SOURCE, SENSOR] {
-            let object = object
+/// So many EventSources and Sensors of the shape above, each of which waits for its own event; a file each, as people
+/// keep them.
+pub(crate) fn many(count: usize) -> Vec<(String, String)> {
+    let bus = ("bus.yaml".to_owned(), EMBEDDED_BUS.to_owned());
+    let pair = |index: usize| {
+        let objects = [SOURCE, SENSOR].map(|object| {
+            object
                 .replace("name: bench", &format!("name: bench-{index}"))
                 .replace(
                     "eventSourceName: bench",
                     &format!("eventSourceName: bench-{index}"),
                 )
-                .replace(ENDPOINT, &format!("{ENDPOINT}-{index}"));
-            text.push_str("---\n");
-            text.push_str(&object);
-        }
-    }
-    text
+                .replace(ENDPOINT, &format!("{ENDPOINT}-{index}"))
+        });
+        (format!("bench-{index}.yaml"), objects.join("---\n"))
+    };
+    std::iter::once(bus).chain((0..count).map(pair)).collect()
 }
 
 /// A body of one KiB that the filter of [`SENSOR`] lets through.
@@ -112,8 +112,10 @@ mod tests {
 
     #[test]
     fn each_of_many_has_a_name_and_an_endpoint_of_its_own() {
-        let text = many(3);
-        assert_eq!(text.matches("\n---\n").count() + 1, 7);
+        let files = many(3);
+        assert_eq!(files.len(), 4);
+        let (_, text) = &files[3];
+        assert_eq!(text.matches("\n---\n").count(), 1);
         for part in [
             "metadata: {name: bench-2,",
             "eventSourceName: bench-2\n",
