@@ -13,7 +13,7 @@ use tiphys_core::metrics::Metrics;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::host::Snapshot;
+use crate::state::Snapshot;
 
 /// Changes the log level; the text of an error is for the caller.
 pub type SetLogLevel = dyn Fn(&str) -> Result<(), String> + Send + Sync;

@@ -12,7 +12,8 @@ use tiphys_core::{Secrets, Tasks};
 use tiphys_eventbus::{Bus, BusConfig, EventBusSpec, Health};
 use tokio::sync::watch;
 
-use crate::host::{Buses, ObjectState};
+use crate::host::Buses;
+use crate::state::ObjectState;
 
 type Name = (String, String);
 

@@ -19,9 +19,12 @@ pub mod crds;
 mod gate;
 mod host;
 pub mod local;
+mod reconciler;
 pub mod secrets;
 mod sensors;
 mod sources;
+mod state;
 mod status;
 
-pub use host::{Buses, Host, HostOptions, Kind, ObjectKey, ObjectState, Snapshot};
+pub use host::{Buses, Host, HostOptions};
+pub use state::{Kind, ObjectKey, ObjectState, Snapshot};

@@ -13,7 +13,7 @@ use tiphys_sensor::{RunningSensor, SensorObject, SensorRuntime, StartError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::host::ObjectState;
+use crate::state::ObjectState;
 
 type Name = (String, String);
 

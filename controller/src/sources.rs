@@ -14,7 +14,7 @@ use tiphys_eventsource::{
 use tokio::sync::watch;
 
 use crate::gate::Gated;
-use crate::host::ObjectState;
+use crate::state::ObjectState;
 
 /// Namespace, name and state of an EventSource.
 pub(crate) type SourceState = (String, String, ObjectState);
