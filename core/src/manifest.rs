@@ -225,7 +225,8 @@ fn remove(object: &mut Value, path: &Path) -> bool {
 /// The first place where the text is not YAML, with a hint where a template is the likely cause.
 pub fn parse(text: &str) -> Result<Vec<Document>, YamlError> {
     let nodes: Vec<serde_saphyr::Spanned<Node>> =
-        serde_saphyr::from_multiple(text).map_err(|error| yaml_error(text, &error))?;
+        serde_saphyr::from_multiple_with_options(text, options(text))
+            .map_err(|error| yaml_error(text, &error))?;
     let mut documents = Vec::new();
     for node in nodes {
         let mut positions = BTreeMap::new();
@@ -235,6 +236,16 @@ pub fn parse(text: &str) -> Result<Vec<Document>, YamlError> {
         }
     }
     Ok(documents)
+}
+
+/// As many documents and nodes as the text has room for: its length is the caller's limit. Aliases stay bounded, since
+/// they are what makes little text much.
+fn options(text: &str) -> serde_saphyr::Options {
+    let mut budget = serde_saphyr::budget::Budget::default();
+    budget.max_documents = budget.max_documents.max(text.len() / 4);
+    budget.max_nodes = budget.max_nodes.max(text.len());
+    budget.max_events = budget.max_events.max(text.len().saturating_mul(2));
+    serde_saphyr::options! { budget: Some(budget) }
 }
 
 fn yaml_error(text: &str, error: &serde_saphyr::Error) -> YamlError {
@@ -425,6 +436,18 @@ mod tests {
              warning: extra: is not a known field; it is kept and has no effect\n\
              warning: items[0].prot: is not a known field; it is kept and has no effect";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_file_may_hold_thousands_of_documents_but_no_alias_bomb() {
+        let text = "---\nkind: A\nlist: [1, 2]\n".repeat(5000);
+        assert_eq!(parse(&text).unwrap().len(), 5000);
+        let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..12 {
+            let below = format!("*a{}, ", level - 1).repeat(9);
+            bomb.push_str(&format!("a{level}: &a{level} [{}]\n", below.trim_end_matches(", ")));
+        }
+        assert!(parse(&bomb).is_err());
     }
 
     #[test]
