@@ -108,8 +108,10 @@ pub async fn run(plan: Plan) -> Verdict {
         if dice.chance(1, 3) {
             chosen.push(dice.pick(&plan.faults));
         }
-        chosen.retain(Option::is_some);
         let mut chosen: Vec<Fault> = chosen.into_iter().flatten().collect();
+        // What stands still goes on before anybody waits for its end.
+        chosen.sort_by_key(|fault| (!fault.is_pause(), *fault));
+        chosen.dedup();
         for fault in &chosen {
             stage.talk(&format!("{} begins", fault.name()));
             stage.begin(*fault).await;
@@ -117,7 +119,6 @@ pub async fn run(plan: Plan) -> Verdict {
         }
         let hold = chosen.iter().map(|fault| fault.hold(&mut dice)).max();
         tokio::time::sleep(hold.unwrap_or_default()).await;
-        chosen.sort_by_key(|fault| !fault.is_pause());
         for fault in &chosen {
             stage.end(*fault).await;
             stage.talk(&format!("{} is over", fault.name()));

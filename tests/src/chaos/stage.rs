@@ -47,6 +47,8 @@ pub(super) struct Stage {
     local_api: u16,
     killed: Vec<usize>,
     paused: Vec<usize>,
+    /// Programs that were asked to end.
+    asked: Vec<usize>,
     counted: (Instant, usize),
     /// What is wrong with how programs ended.
     pub(super) stubborn: Vec<String>,
@@ -68,6 +70,7 @@ impl Stage {
             local_api: free_port(),
             killed: Vec::new(),
             paused: Vec::new(),
+            asked: Vec::new(),
             counted: (Instant::now(), 0),
             stubborn: Vec::new(),
         };
@@ -225,8 +228,8 @@ impl Stage {
                 self.program(1, Program::kill);
                 self.program(2, Program::kill);
             }
-            Fault::SourceRolled | Fault::LocalRolled => self.program(0, terminate),
-            Fault::SensorRolled => self.program(1, terminate),
+            Fault::SourceRolled | Fault::LocalRolled => self.ask(0),
+            Fault::SensorRolled => self.ask(1),
             Fault::SensorPaused | Fault::SensorPausedLong => self.program(2, Program::pause),
             Fault::LocalPaused => self.program(0, Program::pause),
             Fault::BusKilled | Fault::BusPaused => {
@@ -315,16 +318,29 @@ impl Stage {
     }
 
     fn back(&mut self, index: usize) {
-        self.program(index, |program| {
-            if program.is_away() {
-                program.start();
-            }
-        });
+        let Some(program) = self.programs.get_mut(index) else {
+            return;
+        };
+        if program.is_away() {
+            program.start();
+            self.asked.retain(|asked| *asked != index);
+        }
     }
 
-    /// Waits for the end after SIGTERM, then starts it again.
+    /// Asks a program to end, where it runs.
+    fn ask(&mut self, index: usize) {
+        if let Some(program) = self.programs.get_mut(index)
+            && !program.is_away()
+        {
+            program.signal(Signal::TERM);
+            self.asked.push(index);
+        }
+    }
+
+    /// Waits for the end of a program that was asked for it, then starts it again.
     async fn rolled(&mut self, index: usize) {
-        let Some(program) = self.programs.get_mut(index) else {
+        let asked = self.asked.contains(&index);
+        let Some(program) = self.programs.get_mut(index).filter(|_| asked) else {
             return;
         };
         let end = Instant::now() + ENDS;
@@ -413,10 +429,6 @@ impl Stage {
         }
         text
     }
-}
-
-fn terminate(program: &mut Program) {
-    program.signal(Signal::TERM);
 }
 
 fn resume(program: &mut Program) {
