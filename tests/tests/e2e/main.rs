@@ -19,9 +19,12 @@
     reason = "how much a test has tried is worth knowing"
 )]
 
+mod admission;
 mod bad_input;
+mod chaos;
 mod cli;
 mod crash;
+mod crds;
 mod faults;
 mod reload;
 mod runs;
