@@ -25,6 +25,8 @@ pub mod spec;
 pub mod triggers;
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod testing;
 
 pub use document::{DocumentError, Events, Input, identity};
