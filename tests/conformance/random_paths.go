@@ -231,11 +231,14 @@ func (g *generator) guided(doc string, most int) string {
 }
 
 func (g *generator) getCase() Case {
-	doc := g.document()
+	c, doc := Case{}, g.document()
+	c.set("json", doc)
 	if g.Intn(3) > 0 {
-		return Case{JSON: doc, Path: g.guided(doc, 5)}
+		c.set("path", g.guided(doc, 5))
+	} else {
+		c.set("path", g.path(2, 4))
 	}
-	return Case{JSON: doc, Path: g.path(2, 4)}
+	return c
 }
 
 func (g *generator) setCase() Case {
@@ -262,16 +265,18 @@ func (g *generator) setCase() Case {
 			path += "." + parts[0]
 		}
 	}
-	c := Case{JSON: doc, Path: path, Op: g.pick("raw", "raw", "string", "delete"), Value: &value}
 	if g.Intn(15) == 0 {
-		c.JSON = g.pick("", " ", "{}", "[]", "5", "null", `"s"`)
+		doc = g.pick("", " ", "{}", "[]", "5", "null", `"s"`)
 	}
-	switch c.Op {
-	case "delete":
-		c.Value = nil
+	c, op := Case{}, g.pick("raw", "raw", "string", "delete")
+	c.set("json", doc)
+	c.set("path", path)
+	c.set("op", op)
+	switch op {
+	case "raw":
+		c.set("value", value)
 	case "string":
-		text := g.pick("x", "", "a\"b", "<b>&", "é", "\u2028", "line\nbreak", "\x01", "\x7f", "back\\slash", "\t", "\b\f")
-		c.Value = &text
+		c.set("value", g.pick("x", "", "a\"b", "<b>&", "é", "\u2028", "line\nbreak", "\x01", "\x7f", "back\\slash", "\t", "\b\f"))
 	}
 	return c
 }
