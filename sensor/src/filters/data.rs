@@ -4,7 +4,7 @@ use regex::Regex;
 use tiphys_lang::Value;
 use tiphys_lang::gjson::{Found, Kind};
 
-use super::{Logic, Report, Verdict};
+use super::{Detail, Logic, Report, Verdict};
 use crate::dialect::{Flaw, Selector, Template, text_form};
 use crate::document::Input;
 use crate::spec::{DataFilterSpec, TemplateEngine};
@@ -35,7 +35,7 @@ enum Comparator {
 enum Want {
     Bool(Vec<Result<bool, String>>),
     Number(Vec<Result<f64, String>>),
-    Text(Vec<Result<Regex, String>>),
+    Text(Vec<Result<Pattern, String>>),
     Unknown(String),
 }
 
@@ -92,9 +92,32 @@ fn number(text: &str) -> Result<f64, String> {
         .map_err(|_| format!("must be a number, not {text:?}"))
 }
 
+/// A value of a text filter: a regular expression that is searched for anywhere.
+#[derive(Debug)]
+enum Pattern {
+    /// No character of it means more than itself. Most filters are so, and a compiled expression takes kilobytes.
+    Plain(String),
+    Regex(Box<Regex>),
+}
+
+impl Pattern {
+    fn is_match(&self, text: &str) -> bool {
+        match self {
+            Self::Plain(plain) => text.contains(plain.as_str()),
+            Self::Regex(regex) => regex.is_match(text),
+        }
+    }
+}
+
 /// A pattern with RE2's ASCII classes.
-fn pattern(text: &str) -> Result<Regex, String> {
+fn pattern(text: &str) -> Result<Pattern, String> {
+    if !text.contains([
+        '\\', '.', '+', '*', '?', '(', ')', '|', '[', ']', '{', '}', '^', '$',
+    ]) {
+        return Ok(Pattern::Plain(text.to_owned()));
+    }
     Regex::new(&ascii_classes(text))
+        .map(|regex| Pattern::Regex(Box::new(regex)))
         .map_err(|error| format!("must be a regular expression: {error}"))
 }
 
@@ -161,7 +184,13 @@ impl Data {
         }
     }
 
-    fn verdict(&self, json: &[u8], actual: &mut Option<String>) -> Result<bool, String> {
+    /// `actual` is told what is there, where somebody wants to know.
+    fn verdict(
+        &self,
+        json: &[u8],
+        detail: Detail,
+        actual: &mut Option<String>,
+    ) -> Result<bool, String> {
         let found = self.selector.as_ref().and_then(|path| path.get(json));
         let found = found.ok_or_else(|| format!("path '{}' does not exist", self.path))?;
         if self.values.is_empty() {
@@ -179,7 +208,7 @@ impl Data {
             }
         };
         let fits = self.fits(&have);
-        if !matches!(fits, Ok(true)) {
+        if detail == Detail::All || !matches!(fits, Ok(true)) {
             *actual = Some(have.text().into_owned());
         }
         fits
@@ -259,7 +288,7 @@ pub(super) fn evaluate(
         "data",
         filters.iter().enumerate().map(|(index, filter)| {
             let mut actual = None;
-            let verdict = match filter.verdict(json, &mut actual) {
+            let verdict = match filter.verdict(json, report.detail, &mut actual) {
                 Ok(fits) => Verdict::from_bool(fits),
                 Err(error) => Verdict::Failed(error),
             };

@@ -1,10 +1,12 @@
 //! What becomes of each event, counted once per trigger: `accepted = fired + filtered + pending + dead`.
 //! It holds numbers only; deliveries of the same event share one entry.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tiphys_core::metrics::TriggerMetrics;
+use tokio::time::Instant;
 
 /// The end of an event; of several, the greatest counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +24,9 @@ pub(super) struct Ledger {
 #[derive(Default)]
 struct Open {
     events: HashMap<u64, Progress>,
+    /// Events that are done and whose acknowledgement failed, oldest first. Mostly it comes again; the bus may
+    /// have the acknowledgement all the same.
+    unconfirmed: VecDeque<(Instant, u64, Outcome)>,
     /// Events that an earlier run of this trigger in this process counted and did not finish.
     carried: u64,
 }
@@ -84,6 +89,36 @@ impl Ledger {
         if self.open().events.remove(&seq).is_some() {
             self.leave(outcome, 1);
         }
+    }
+
+    /// A message is done, and its acknowledgement failed: its next delivery ends it, or time does.
+    pub(super) fn unconfirmed(&self, seq: u64, outcome: Outcome) {
+        self.open()
+            .unconfirmed
+            .push_back((Instant::now(), seq, outcome));
+    }
+
+    /// Ends what was not delivered again for so long that the bus must have its acknowledgement.
+    ///
+    /// Returns whether some still wait for that.
+    pub(super) fn sweep(&self, after: Duration) -> bool {
+        let mut ended = Vec::new();
+        let mut open = self.open();
+        while let Some((at, seq, outcome)) = open.unconfirmed.front().copied() {
+            if at.elapsed() < after {
+                break;
+            }
+            open.unconfirmed.pop_front();
+            if open.events.remove(&seq).is_some() {
+                ended.push(outcome);
+            }
+        }
+        let waits = !open.unconfirmed.is_empty();
+        drop(open);
+        for outcome in ended {
+            self.leave(outcome, 1);
+        }
+        waits
     }
 
     /// A message whose event stays pending in a condition.
@@ -153,6 +188,24 @@ mod tests {
             dead.get(),
             pending,
         ]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_acknowledgement_does_not_leave_an_event_pending_for_ever() {
+        let metrics = Metrics::try_new("0").unwrap().trigger("n", "s", "t");
+        let ledger = Ledger::new(metrics.clone());
+        ledger.begin(1, 1);
+        ledger.begin(2, 1);
+        ledger.unconfirmed(1, Outcome::Fired);
+        ledger.unconfirmed(2, Outcome::Fired);
+        // The second comes again and is acknowledged then.
+        ledger.begin(2, 2);
+        ledger.end(2, Outcome::Fired);
+        assert!(ledger.sweep(Duration::from_secs(60)));
+        assert_eq!(sums(&metrics), [2, 1, 0, 0, 1]);
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert!(!ledger.sweep(Duration::from_secs(60)));
+        assert_eq!(sums(&metrics), [2, 2, 0, 0, 0]);
     }
 
     #[test]
