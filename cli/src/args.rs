@@ -49,6 +49,16 @@ pub(crate) enum Command {
     EventSource(Object),
     /// Runs one Sensor.
     Sensor(Object),
+    /// Says what became of an event and why, or what a Sensor waits for now.
+    Why(crate::commands::why::Why),
+    /// Lists what became of events, newest last, and follows what comes.
+    Events(crate::commands::events::Events),
+    /// Lists events that were given up, and sends them to their trigger once more.
+    Dead(crate::commands::dead::Dead),
+    /// Sends stored events to one Sensor once more.
+    Replay(crate::commands::replay::ReplayArgs),
+    /// Runs cases for Sensors: given events, expected objects. Nothing is sent or created.
+    Test(crate::commands::test::Test),
     /// Shows one Workflow: its state and its tree.
     Get(Get),
     /// Lists Workflows.

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use tiphys_core::manifest::{self, Document, YamlError};
 
+use crate::commands::test::is_cases;
+
 /// Larger files are not manifests.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -98,10 +100,12 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
 
 /// Whether a file in a folder is taken for a manifest.
 pub(crate) fn is_manifest(path: &Path) -> bool {
-    matches!(
-        path.extension().and_then(|ext| ext.to_str()),
-        Some("yaml" | "yml" | "json")
-    )
+    // Cases for Sensors are kept beside them and are no objects.
+    !is_cases(path)
+        && matches!(
+            path.extension().and_then(|ext| ext.to_str()),
+            Some("yaml" | "yml" | "json")
+        )
 }
 
 fn read(path: PathBuf) -> Result<Loaded, FilesError> {

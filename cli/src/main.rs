@@ -62,6 +62,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Sensor(args) => {
                 commands::object::run(args, tiphys_controller::Kind::Sensor, set_log_level).await
             }
+            Command::Why(args) => commands::why::run(&args),
+            Command::Events(args) => commands::events::run(&args).await,
+            Command::Dead(args) => commands::dead::run(&args).await,
+            Command::Replay(args) => commands::replay::run(&args).await,
+            Command::Test(args) => commands::test::run(&args),
             Command::Get(args) => commands::get::run(&args).await.map(|()| ExitCode::SUCCESS),
             Command::List(args) => commands::list::run(&args).await.map(|()| ExitCode::SUCCESS),
             Command::Logs(args) => commands::logs::run(&args).await.map(|()| ExitCode::SUCCESS),

@@ -15,6 +15,7 @@ pub mod admission;
 pub mod apply;
 mod buses;
 pub mod check;
+pub mod control;
 pub mod crds;
 mod gate;
 mod host;

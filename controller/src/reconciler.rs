@@ -2,6 +2,8 @@
 //! One bad object is reported on that object and changes nothing for the others.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,14 +17,15 @@ use tiphys_core::manifest::Document;
 use tiphys_core::tasks::chain;
 use tiphys_core::{Problems, Secrets, Tasks};
 use tiphys_eventsource::SourceRuntime;
-use tiphys_sensor::SensorObject;
+use tiphys_sensor::{RecordLimits, Recorder, SensorObject};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::buses::OpenBuses;
 use crate::check::{self, Checked};
+use crate::control::{self, Running};
 use crate::gate::Gates;
-use crate::host::HostOptions;
+use crate::host::{Buses, HostOptions};
 use crate::secrets::ApiSecrets;
 use crate::sensors::{CANNOT_SUBSCRIBE, HostedSensors};
 use crate::sources::HostedSources;
@@ -31,10 +34,11 @@ use crate::status::StatusWriter;
 
 /// An object as the host needs it.
 struct Known {
-    document: Document,
+    /// As JSON text: thousands of objects are kept, and each is read only when something changes.
+    object: Box<str>,
     generation: Option<i64>,
-    /// The parts whose change matters, for telling a new spec from a written status.
-    relevant: serde_json::Value,
+    /// A hash of the parts whose change matters, for telling a new spec from a written status.
+    version: u64,
 }
 
 pub(crate) struct Reconciler {
@@ -44,6 +48,7 @@ pub(crate) struct Reconciler {
     sensors: HostedSensors,
     sources: HostedSources,
     gates: Gates,
+    records: Recorder,
     retries: HashMap<ObjectKey, (Instant, u32)>,
     status: StatusWriter,
     snapshot: Snapshot,
@@ -63,6 +68,10 @@ impl Reconciler {
     ) -> Self {
         // Sources, sensors and buses outlive the signal to stop: they are drained in order by `run`.
         let runtime = Tasks::new();
+        let running = Running::default();
+        let Buses::Local { data_dir } = &options.buses;
+        let records = records(data_dir, &runtime);
+        control::spawn(data_dir, running.clone(), tasks);
         Self {
             buses: OpenBuses::new(
                 options.buses.clone(),
@@ -72,8 +81,11 @@ impl Reconciler {
             sensors: HostedSensors::new(
                 options.target.clone(),
                 options.metrics.clone(),
+                records.clone(),
+                running,
                 runtime.clone(),
             ),
+            records,
             sources: HostedSources::new(
                 SourceRuntime::new(&runtime, options.ports.clone()),
                 options.metrics.clone(),
@@ -115,6 +127,7 @@ impl Reconciler {
         self.publish();
         self.sources.drain().await;
         self.sensors.stop_all().await;
+        self.records.flush().await;
         self.buses.close_all().await;
     }
 
@@ -165,22 +178,18 @@ impl Reconciler {
             "annotations": object.pointer("/metadata/annotations"),
             "spec": object.get("spec"),
         });
-        if self
-            .known
-            .get(key)
-            .is_some_and(|known| known.relevant == relevant)
-        {
+        let mut hasher = DefaultHasher::new();
+        relevant.to_string().hash(&mut hasher);
+        let version = hasher.finish();
+        if self.known.get(key).is_some_and(|known| known.version == version) {
             return false;
         }
-        let document = Document::from_object(object);
-        self.known.insert(
-            key.clone(),
-            Known {
-                document,
-                generation,
-                relevant,
-            },
-        );
+        let known = Known {
+            object: object.to_string().into(),
+            generation,
+            version,
+        };
+        self.known.insert(key.clone(), known);
         true
     }
 
@@ -251,7 +260,9 @@ impl Reconciler {
             return;
         };
         let mut problems = Problems::default();
-        let checked = check::check(&known.document, &mut problems);
+        // It was written from a value a moment ago.
+        let object = serde_json::from_str(&known.object).unwrap_or_default();
+        let checked = check::check(&Document::from_object(object), &mut problems);
         let state = match checked {
             Some(checked) if !problems.has_errors() => self.host(key, checked).await,
             _ => {
@@ -459,4 +470,14 @@ fn key_of(kind: Kind, object: &DynamicObject) -> ObjectKey {
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),
     }
+}
+
+/// Decisions are written beside the events; a folder that cannot be used stops no event.
+fn records(data_dir: &Path, tasks: &Tasks) -> Recorder {
+    let folder = data_dir.join("decisions");
+    let opened = Recorder::open(&folder, RecordLimits::default(), tasks);
+    opened.unwrap_or_else(|error| {
+        tracing::warn!(folder = %folder.display(), %error, "no decision record: `tiphys why` will know nothing");
+        Recorder::off()
+    })
 }

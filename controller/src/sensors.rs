@@ -1,6 +1,7 @@
 //! The Sensors of this process: from object to running Sensor. What a Sensor does is the crate `sensor`'s work.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -9,10 +10,11 @@ use tiphys_core::metrics::Metrics;
 use tiphys_core::tasks::chain;
 use tiphys_core::{Secrets, Tasks};
 use tiphys_eventbus::Bus;
-use tiphys_sensor::{RunningSensor, SensorObject, SensorRuntime, StartError};
+use tiphys_sensor::{Recorder, RunningSensor, SensorObject, SensorRuntime, StartError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::control::Running;
 use crate::state::ObjectState;
 
 type Name = (String, String);
@@ -24,7 +26,9 @@ struct Hosted {
     running: RunningSensor,
     bus_name: String,
     bus: Bus,
-    object: SensorObject,
+    /// A hash of the object, for telling whether it has changed.
+    version: u64,
+    triggers: usize,
     /// Ends the job that waits for a failure.
     watch: CancellationToken,
 }
@@ -32,6 +36,8 @@ struct Hosted {
 pub(crate) struct HostedSensors {
     client: Client,
     metrics: Metrics,
+    records: Recorder,
+    running: Running,
     tasks: Tasks,
     hosted: BTreeMap<Name, Hosted>,
     failed: mpsc::UnboundedSender<(Name, String)>,
@@ -39,11 +45,19 @@ pub(crate) struct HostedSensors {
 }
 
 impl HostedSensors {
-    pub(crate) fn new(client: Client, metrics: Metrics, tasks: Tasks) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        metrics: Metrics,
+        records: Recorder,
+        running: Running,
+        tasks: Tasks,
+    ) -> Self {
         let (failed, failures) = mpsc::unbounded_channel();
         Self {
             client,
             metrics,
+            records,
+            running,
             tasks,
             hosted: BTreeMap::new(),
             failed,
@@ -61,18 +75,20 @@ impl HostedSensors {
     ) -> Result<ObjectState, ObjectState> {
         let key = (object.namespace.clone(), object.name.clone());
         if let Some(hosted) = self.hosted.get(&key)
-            && hosted.object == object
+            && hosted.version == version(&object)
             && hosted.bus_name == bus_name
         {
-            return Ok(ready(&object));
+            return Ok(ready(hosted.triggers));
         }
         self.stop(&key.0, &key.1).await;
+        let (version, triggers) = (version(&object), object.spec.triggers.len());
         let started = SensorRuntime::start(
-            object.clone(),
+            object,
             bus.clone(),
             self.client.clone(),
             secrets,
             &self.metrics,
+            &self.records,
             &self.tasks,
         );
         let running = started.await.map_err(|error| match &error {
@@ -81,18 +97,19 @@ impl HostedSensors {
             StartError::Bus { .. } => ObjectState::not_ready(CANNOT_SUBSCRIBE, chain(&error)),
         })?;
         let watch = self.watch(&key, running.clone());
-        let state = ready(&object);
+        self.running.add(&key.0, &key.1, running.clone());
         self.hosted.insert(
             key,
             Hosted {
                 running,
                 bus_name: bus_name.to_owned(),
                 bus,
-                object,
+                version,
+                triggers,
                 watch,
             },
         );
-        Ok(state)
+        Ok(ready(triggers))
     }
 
     fn watch(&self, key: &Name, running: RunningSensor) -> CancellationToken {
@@ -139,6 +156,7 @@ impl HostedSensors {
     pub(crate) async fn stop(&mut self, namespace: &str, name: &str) {
         if let Some(hosted) = self.hosted.remove(&(namespace.to_owned(), name.to_owned())) {
             hosted.watch.cancel();
+            self.running.remove(namespace, name);
             hosted.running.stop().await;
         }
     }
@@ -168,8 +186,15 @@ impl HostedSensors {
     }
 }
 
-fn ready(object: &SensorObject) -> ObjectState {
-    let triggers = object.spec.triggers.len();
+fn version(object: &SensorObject) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    object.annotations.hash(&mut hasher);
+    // Maps are sorted, so equal specs give equal text.
+    serde_json::to_string(&object.spec).unwrap_or_default().hash(&mut hasher);
+    hasher.finish()
+}
+
+fn ready(triggers: usize) -> ObjectState {
     ObjectState::ready(format!(
         "{triggers} trigger{} subscribed",
         if triggers == 1 { "" } else { "s" }

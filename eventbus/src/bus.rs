@@ -293,6 +293,14 @@ impl Bus {
         self.backend.health()
     }
 
+    /// The place of the newest stored event; 0 where there never was one.
+    ///
+    /// # Errors
+    /// [`SubscribeError::Unavailable`].
+    pub async fn last_seq(&self) -> Result<u64, SubscribeError> {
+        self.backend.last_seq().await
+    }
+
     /// Makes or finds a durable consumer.
     ///
     /// A consumer that exists keeps its place, also when its subjects or limits change.
@@ -347,6 +355,7 @@ pub(crate) trait Backend: Send + Sync {
     fn kind(&self) -> &'static str;
     fn health(&self) -> watch::Receiver<Health>;
     fn discarded(&self) -> u64;
+    async fn last_seq(&self) -> Result<u64, SubscribeError>;
     async fn subscribe(
         &self,
         subscription: Subscription,

@@ -115,6 +115,13 @@ impl State {
         self.held.keys().map(String::as_str).collect()
     }
 
+    /// The ids of the events that are held, by dependency.
+    pub(crate) fn held_ids(&self) -> BTreeMap<String, String> {
+        let held = self.held.iter();
+        held.map(|(name, held)| (name.clone(), held.event.0.id.clone()))
+            .collect()
+    }
+
     /// Takes an event that passed the filters of a dependency.
     pub(crate) fn on_event(
         &mut self,

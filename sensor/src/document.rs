@@ -7,6 +7,12 @@ use bytes::Bytes;
 use tiphys_core::{Event, envelope};
 use tiphys_lang::{Value, gjson, json};
 
+/// The extension that marks an event as brought again by a replay; its value names the replay.
+pub(crate) const REPLAY: &str = "tiphysreplay";
+
+/// What a replay's name begins with whose firings are new ones.
+pub(crate) const FORCED: &str = "new-";
+
 /// The events of one firing, by dependency.
 pub type Events = BTreeMap<String, Input>;
 
@@ -127,6 +133,12 @@ pub fn identity(event: &Event) -> String {
     if let Some(sender) = event.extensions.get("cesource") {
         text.push('/');
         text.push_str(sender);
+    }
+    if let Some(replay) = event.extensions.get(REPLAY)
+        && replay.starts_with(FORCED)
+    {
+        text.push('/');
+        text.push_str(replay);
     }
     text
 }

@@ -18,6 +18,7 @@ mod filters;
 mod parameters;
 mod payload;
 mod prepared;
+mod record;
 mod runtime;
 mod transform;
 
@@ -33,6 +34,10 @@ pub use document::{DocumentError, Events, Input, identity};
 pub use dry_run::{DryRun, EventReport, FiringReport, TriggerReport, dry_run};
 pub use filters::{Detail, Leaf, Report, Verdict};
 pub use parameters::{Applied, ParameterError, Resolved};
-pub use runtime::{RunningSensor, SensorObject, SensorRuntime, StartError};
+pub use record::{Decision, End, EventRef, Firing, Parameter, Part, RecordLimits, Recorder, Tail};
+pub use runtime::{
+    AgainError, DeadEvent, DeadLetter, DeadLetters, Replay, Replayed, RunningSensor, SensorObject,
+    SensorRuntime, StartError,
+};
 pub use spec::{Sensor, SensorSpec};
 pub use triggers::{FireError, Fired};

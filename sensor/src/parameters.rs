@@ -1,13 +1,19 @@
 //! Parameters: a value of an event, by template, key or default, written to a path of a JSON document
 //! (reference `bus-and-sensor.md`, section 10). On bytes, so that no digit is lost; pure.
 
+use std::sync::{Mutex, PoisonError};
+
 use tiphys_core::envelope;
 use tiphys_lang::gjson::{self, Kind};
 use tiphys_lang::sjson::{self, SetError};
 
 use crate::dialect::{Flaw, Selector, Template, text_form};
 use crate::document::{DocumentError, Events, Input};
+use crate::record::{self, hides, shown};
 use crate::spec::{ParameterSourceSpec, ParameterSpec, TemplateEngine};
+
+/// How many resolved parameters a decision shows.
+const NOTED: usize = 64;
 
 /// Why a parameter has no value or no place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,11 +83,55 @@ enum Operation {
     Prepend,
 }
 
+/// What parameters resolved to, for the decision record.
+#[derive(Debug, Default)]
+pub(crate) struct Notes(Option<Mutex<Vec<record::Parameter>>>);
+
+impl Notes {
+    /// Writes nothing down.
+    pub(crate) const OFF: Self = Self(None);
+
+    /// Writes down what is resolved.
+    pub(crate) fn on() -> Self {
+        Self(Some(Mutex::default()))
+    }
+
+    /// What was written down; it is taken.
+    pub(crate) fn take(&self) -> Vec<record::Parameter> {
+        let Some(notes) = &self.0 else {
+            return Vec::new();
+        };
+        std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn add(&self, parameter: &Parameter, text: &str) {
+        let Some(notes) = &self.0 else { return };
+        let value = match (parameter.hidden, &parameter.source.pick) {
+            (true, _) => "***".to_owned(),
+            // Its payload is base64, in which a credential cannot be told.
+            (false, Pick::Whole) if parameter.source.value.is_none() => {
+                "(the whole event)".to_owned()
+            }
+            (false, _) => shown(text),
+        };
+        let note = record::Parameter {
+            dest: parameter.dest.clone(),
+            value,
+        };
+        let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if notes.len() < NOTED {
+            notes.push(note);
+        }
+    }
+}
+
 /// A compiled parameter.
 #[derive(Debug)]
 pub(crate) struct Parameter {
     source: Source,
     pub(crate) dest: String,
+    /// Whether it speaks of a credential.
+    hidden: bool,
     operation: Result<Operation, String>,
 }
 
@@ -187,6 +237,17 @@ impl Source {
     }
 }
 
+fn speaks_of_credentials(src: &ParameterSourceSpec) -> bool {
+    [
+        &src.data_key,
+        &src.data_template,
+        &src.context_key,
+        &src.context_template,
+    ]
+    .into_iter()
+    .any(|text| hides(text))
+}
+
 fn render(template: &Result<Template, Flaw>, input: &Input, data: bool) -> Result<String, String> {
     let template = template.as_ref().map_err(ToString::to_string)?;
     if data {
@@ -211,6 +272,7 @@ impl Parameter {
     pub(crate) fn new(spec: &ParameterSpec, engine: TemplateEngine) -> Self {
         let none = ParameterSourceSpec::default();
         Self {
+            hidden: hides(&spec.dest) || spec.src.as_ref().is_some_and(speaks_of_credentials),
             source: Source::new(spec.src.as_ref().unwrap_or(&none), engine),
             dest: spec.dest.clone(),
             operation: match spec.operation.as_str() {
@@ -228,8 +290,16 @@ impl Parameter {
     }
 
     /// The value.
-    pub(crate) fn resolve(&self, events: &Events) -> Result<Option<Resolved>, ParameterError> {
-        self.source.resolve(events)
+    pub(crate) fn resolve(
+        &self,
+        events: &Events,
+        notes: &Notes,
+    ) -> Result<Option<Resolved>, ParameterError> {
+        let value = self.source.resolve(events)?;
+        if let Some(value) = &value {
+            notes.add(self, &value.text);
+        }
+        Ok(value)
     }
 
     /// Writes a value to its place, whatever is there.
@@ -244,8 +314,13 @@ impl Parameter {
         })
     }
 
-    fn apply(&self, document: &[u8], events: &Events) -> Result<Option<Vec<u8>>, ParameterError> {
-        let Some(mut value) = self.resolve(events)? else {
+    fn apply(
+        &self,
+        document: &[u8],
+        events: &Events,
+        notes: &Notes,
+    ) -> Result<Option<Vec<u8>>, ParameterError> {
+        let Some(mut value) = self.resolve(events, notes)? else {
             return Ok(None);
         };
         let operation = match &self.operation {
@@ -279,13 +354,14 @@ pub(crate) fn apply(
     parameters: &[Parameter],
     document: &[u8],
     events: &Events,
+    notes: &Notes,
 ) -> Result<Applied, ParameterError> {
     let mut applied = Applied {
         document: document.to_vec(),
         without_effect: Vec::new(),
     };
     for parameter in parameters {
-        let Some(next) = parameter.apply(&applied.document, events)? else {
+        let Some(next) = parameter.apply(&applied.document, events, notes)? else {
             continue;
         };
         let special = parameter.dest.contains(['@', '#', '*', '?', '|']);

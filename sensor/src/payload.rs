@@ -1,15 +1,19 @@
 //! Payloads: a document made of an event's values alone (reference `bus-and-sensor.md`, section 11). Pure.
 
 use crate::document::Events;
-use crate::parameters::{Parameter, ParameterError};
+use crate::parameters::{Notes, Parameter, ParameterError};
 
 /// Builds a payload from nothing; no items give no bytes.
 ///
 /// An item without a value is left out. An item without a destination is the whole payload.
-pub(crate) fn build(items: &[Parameter], events: &Events) -> Result<Vec<u8>, ParameterError> {
+pub(crate) fn build(
+    items: &[Parameter],
+    events: &Events,
+    notes: &Notes,
+) -> Result<Vec<u8>, ParameterError> {
     let mut document = Vec::new();
     for item in items {
-        let Some(value) = item.resolve(events)? else {
+        let Some(value) = item.resolve(events, notes)? else {
             continue;
         };
         if item.dest.is_empty() {
@@ -30,7 +34,7 @@ mod tests {
 
     fn build_from(items: &str) -> String {
         let items = Parameter::list(&parameters(items), TemplateEngine::Go);
-        String::from_utf8(build(&items, &events(&[("d", PAYLOAD)])).unwrap()).unwrap()
+        String::from_utf8(build(&items, &events(&[("d", PAYLOAD)]), &Notes::OFF).unwrap()).unwrap()
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tiphys_lang::condition::Condition;
 use crate::cron::Schedule;
 use crate::dependency::Dependency;
 use crate::document::Events;
-use crate::parameters::{Parameter, apply};
+use crate::parameters::{Notes, Parameter, apply};
 use crate::spec::{
     DependencySpec, PolicySpec, SensorSpec, TemplateEngine, TriggerSpec, TriggerTemplateSpec,
 };
@@ -161,11 +161,11 @@ impl Launcher {
     }
 
     /// The action for these events.
-    fn action(&self, events: &Events) -> Result<Arc<dyn Action>, FireError> {
+    fn action(&self, events: &Events, notes: &Notes) -> Result<Arc<dyn Action>, FireError> {
         if let Some(action) = &self.built {
             return Ok(Arc::clone(action));
         }
-        let applied = apply(&self.parameters, &self.template, events).map_err(|error| {
+        let applied = apply(&self.parameters, &self.template, events, notes).map_err(|error| {
             FireError::permanent_from("cannot apply the trigger's parameters", error)
         })?;
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -200,8 +200,9 @@ impl Launcher {
         events: &Events,
         id: &FiringId<'_>,
         world: &World,
+        notes: &Notes,
     ) -> Result<Box<dyn Effect>, FireError> {
-        let action = self.action(events)?;
+        let action = self.action(events, notes)?;
         let fetched = match action.config() {
             Some(at) => Some(
                 world
@@ -212,7 +213,7 @@ impl Launcher {
             ),
             None => None,
         };
-        self.finish(action.as_ref(), events, id, fetched.as_deref())
+        self.finish(action.as_ref(), events, id, fetched.as_deref(), notes)
     }
 
     /// Everything but the effect, with nothing read from outside.
@@ -221,7 +222,8 @@ impl Launcher {
         events: &Events,
         id: &FiringId<'_>,
     ) -> Result<Box<dyn Effect>, FireError> {
-        self.finish(self.action(events)?.as_ref(), events, id, None)
+        let action = self.action(events, &Notes::OFF)?;
+        self.finish(action.as_ref(), events, id, None, &Notes::OFF)
     }
 
     fn finish(
@@ -230,6 +232,7 @@ impl Launcher {
         events: &Events,
         id: &FiringId<'_>,
         fetched: Option<&[u8]>,
+        notes: &Notes,
     ) -> Result<Box<dyn Effect>, FireError> {
         let firing = Firing {
             namespace: &self.owner.namespace,
@@ -238,6 +241,7 @@ impl Launcher {
             events,
             id,
             at: Timestamp::now(),
+            notes,
         };
         action.plan(&firing, fetched)
     }

@@ -1,13 +1,18 @@
 //! One file for each command.
 
 pub(crate) mod crds;
+pub(crate) mod dead;
 pub(crate) mod demo;
 pub(crate) mod eval;
+pub(crate) mod events;
 pub(crate) mod get;
 pub(crate) mod lint;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod object;
 pub(crate) mod render;
+pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod test;
 pub(crate) mod webhook;
+pub(crate) mod why;

@@ -159,6 +159,14 @@ impl Backend for JetStreamBus {
         0
     }
 
+    async fn last_seq(&self) -> Result<u64, SubscribeError> {
+        let unavailable = |reason: String| SubscribeError::Unavailable { reason };
+        let context = self.link.ready().map_err(unavailable)?;
+        let stream = context.get_stream(STREAM).await;
+        let stream = stream.map_err(|error| unavailable(chain(&error)))?;
+        Ok(stream.cached_info().state.last_sequence)
+    }
+
     async fn subscribe(
         &self,
         subscription: Subscription,

@@ -10,7 +10,7 @@ mod exprs;
 mod script;
 mod time;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::document::Input;
 use crate::spec::{DependencySpec, TemplateEngine};
@@ -18,7 +18,7 @@ use crate::spec::{DependencySpec, TemplateEngine};
 pub(crate) use time::{Time, zone};
 
 /// Whether an event passed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// It counts.
     Passed,
@@ -41,7 +41,7 @@ impl Verdict {
 }
 
 /// What one filter said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leaf {
     /// Where it is in the dependency, as `filters.data[0]`.
     pub path: String,

@@ -1,6 +1,6 @@
 //! The conformance tables of the reference, sections 15.7 and 15.8.
 
-use super::{Parameter, ParameterError, apply};
+use super::{Notes, Parameter, ParameterError, apply};
 use crate::spec::TemplateEngine;
 use crate::testing::{events, parameters};
 
@@ -9,7 +9,7 @@ const PAYLOAD: &str = r#"{"name":{"first": "fake","last":"user"},"reviews":8,"ra
 fn resolve(src: &str) -> Result<Option<String>, ParameterError> {
     let list = parameters(&format!("[{{src: {{dependencyName: d, {src}}}, dest: x}}]"));
     let parameter = Parameter::new(&list[0], TemplateEngine::Go);
-    let value = parameter.resolve(&events(&[("d", PAYLOAD)]))?;
+    let value = parameter.resolve(&events(&[("d", PAYLOAD)]), &Notes::OFF)?;
     Ok(value.map(|value| value.text))
 }
 
@@ -75,7 +75,9 @@ fn an_absent_dependency_has_its_default_or_nothing() {
         "[{src: {dependencyName: z, value: v}, dest: x}, {src: {dependencyName: z}, dest: x}]",
     );
     let events = events(&[("d", PAYLOAD)]);
-    let value = |index: usize| Parameter::new(&list[index], TemplateEngine::Go).resolve(&events);
+    let value = |index: usize| {
+        Parameter::new(&list[index], TemplateEngine::Go).resolve(&events, &Notes::OFF)
+    };
     assert_eq!(
         value(0).unwrap().map(|value| value.text).as_deref(),
         Some("v"),
@@ -171,7 +173,13 @@ fn parameters_are_applied_as_the_reference_says() {
         ),
     ] {
         let list = Parameter::list(&parameters(&list), TemplateEngine::Go);
-        let applied = apply(&list, document.as_bytes(), &events(&[("d", PAYLOAD)])).unwrap();
+        let applied = apply(
+            &list,
+            document.as_bytes(),
+            &events(&[("d", PAYLOAD)]),
+            &Notes::OFF,
+        )
+        .unwrap();
         assert_eq!(
             String::from_utf8(applied.document).unwrap(),
             expected,
@@ -184,7 +192,7 @@ fn parameters_are_applied_as_the_reference_says() {
 fn a_destination_that_matches_nothing_is_told() {
     let list = parameters("[{src: {dependencyName: d, dataKey: reviews}, dest: 'a.*'}]");
     let list = Parameter::list(&list, TemplateEngine::Go);
-    let applied = apply(&list, b"{}", &events(&[("d", PAYLOAD)])).unwrap();
+    let applied = apply(&list, b"{}", &events(&[("d", PAYLOAD)]), &Notes::OFF).unwrap();
     assert_eq!(
         (applied.document.as_slice(), applied.without_effect),
         (&b"{}"[..], vec!["a.*".to_owned()])
@@ -204,7 +212,13 @@ fn what_cannot_be_applied_is_an_error() {
         ),
     ] {
         let list = Parameter::list(&parameters(list), TemplateEngine::Go);
-        let error = apply(&list, br#"{"a":["p"]}"#, &events(&[("d", PAYLOAD)])).unwrap_err();
+        let error = apply(
+            &list,
+            br#"{"a":["p"]}"#,
+            &events(&[("d", PAYLOAD)]),
+            &Notes::OFF,
+        )
+        .unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     }
 }

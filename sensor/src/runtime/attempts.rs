@@ -9,7 +9,9 @@ use tiphys_core::tasks::chain;
 
 use super::runner::Runner;
 use crate::document::Events;
+use crate::parameters::Notes;
 use crate::prepared::Launcher;
+use crate::record::{self, cut};
 use crate::spec::K8sPolicySpec;
 use crate::triggers::{FireError, Fired, FiringId, Kind};
 
@@ -32,7 +34,14 @@ enum Failure {
 
 impl Runner {
     /// Fires events. Nothing is lost when the future is dropped: the effect is repeatable or has not begun.
-    pub(super) async fn fire(&self, events: &Events) -> End {
+    /// `firing` is told what happened.
+    pub(super) async fn fire(&self, events: &Events, firing: &mut record::Firing) -> End {
+        if self.records.is_on() {
+            let ids = events.iter();
+            firing.events = ids
+                .map(|(name, input)| (name.clone(), input.event().id.clone()))
+                .collect();
+        }
         let trigger = &self.prepared.name;
         if let Some(limit) = &self.limit {
             tokio::select! {
@@ -42,7 +51,7 @@ impl Runner {
             }
         }
         let launcher = &self.prepared.launcher;
-        let error = match self.attempt(launcher, events).await {
+        let error = match self.attempt(launcher, events, firing).await {
             Ok(fired) => {
                 success(trigger, events, &fired);
                 if self.away.load(Ordering::Relaxed) && self.away.swap(false, Ordering::Relaxed) {
@@ -57,6 +66,9 @@ impl Runner {
             let reason = chain(&error);
             if error.is_transient() && self.at_least_once {
                 return self.later(&reason, events);
+            }
+            if !self.set_aside(events, &reason, firing.attempts).await {
+                return End::Later;
             }
             self.metrics.retries_failed.inc();
             tracing::warn!(
@@ -73,9 +85,11 @@ impl Runner {
             dlq = dlq.name,
             "Failed to execute a trigger; the dlqTrigger fires"
         );
-        match self.attempt(dlq, events).await {
+        firing.dlq = Some(dlq.name.clone());
+        match self.attempt(dlq, events, firing).await {
             Ok(fired) => {
                 success(&dlq.name, events, &fired);
+                firing.error = Some(cut(&chain(&error)));
                 End::Dead
             }
             Err(Failure::Stopped) => End::Stopped,
@@ -83,6 +97,9 @@ impl Runner {
                 let reason = chain(&error);
                 if error.is_transient() && self.at_least_once {
                     return self.later(&reason, events);
+                }
+                if !self.set_aside(events, &reason, firing.attempts).await {
+                    return End::Later;
                 }
                 tracing::error!(
                     error = reason,
@@ -112,21 +129,36 @@ impl Runner {
         End::Later
     }
 
-    async fn attempt(&self, launcher: &Launcher, events: &Events) -> Result<Fired, Failure> {
+    async fn attempt(
+        &self,
+        launcher: &Launcher,
+        events: &Events,
+        firing: &mut record::Firing,
+    ) -> Result<Fired, Failure> {
+        let notes = if self.records.is_on() {
+            Notes::on()
+        } else {
+            Notes::OFF
+        };
         let id = launcher.firing_id(events);
         let mut attempt = 1;
         loop {
             let begun = Instant::now();
-            let result = self.once(launcher, events, &id).await;
+            let result = self.once(launcher, events, &id, &notes).await;
             self.metrics.action.observe(begun.elapsed().as_secs_f64());
+            firing.attempts += 1;
+            firing.parameters = notes.take();
             let error = match result {
                 Ok(fired) => {
                     self.metrics.triggered.inc();
+                    firing.error = None;
+                    firing.effect = Some(fired.clone());
                     return Ok(fired);
                 }
                 Err(error) => error,
             };
             self.metrics.failed.inc();
+            firing.error = Some(cut(&chain(&error)));
             let Some(wait) = launcher.attempts.wait_after(attempt) else {
                 return Err(Failure::Error(error));
             };
@@ -148,8 +180,9 @@ impl Runner {
         launcher: &Launcher,
         events: &Events,
         id: &FiringId<'_>,
+        notes: &Notes,
     ) -> Result<Fired, FireError> {
-        let effect = launcher.plan(events, id, &self.world).await?;
+        let effect = launcher.plan(events, id, &self.world, notes).await?;
         let fired = effect.perform(&self.world).await?;
         let policy = launcher
             .policy

@@ -1,6 +1,6 @@
 //! Conditions that need several events: the state machine, its durable state, and the order effect, state, ack.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,7 +15,8 @@ use super::runner::{Answer, Runner, admit};
 use crate::conditions::{KeptEvents, State, Step};
 use crate::dependency::{Admission, Dependency};
 use crate::document::{Events, Input};
-use crate::filters::{Detail, Report};
+use crate::filters::{Report, Verdict};
+use crate::record::{self, End as Ended};
 
 /// What a condition holds, as far as this replica knows.
 pub(super) struct Joined {
@@ -63,19 +64,25 @@ impl Joined {
     }
 
     async fn answer(&mut self, runner: &Runner, message: &mut Message) -> Answer {
-        let Some(event) = runner.event(message) else {
-            runner.ledger.begin(message.seq, message.delivery);
-            return Answer::End(Outcome::Dead);
+        let event = match runner.event(message).await {
+            Ok(event) => event,
+            Err(answer) => {
+                runner.ledger.begin(message.seq, message.delivery);
+                return answer;
+            }
         };
         if !runner.ack_first(message).await {
             return Answer::Later;
         }
-        let mut parts = Vec::new();
+        let (mut parts, mut told) = (Vec::new(), Vec::new());
         for dependency in &runner.prepared.dependencies {
             if !dependency.matches(&event) {
                 continue;
             }
-            let part = match self.part(runner, dependency, message, &event).await {
+            let part = match self
+                .part(runner, dependency, message, &event, &mut told)
+                .await
+            {
                 Ok(part) => part,
                 Err(error) => {
                     tracing::warn!(%error, event = event.id, "cannot keep an event for its condition; it is delivered again");
@@ -89,7 +96,41 @@ impl Joined {
                 break;
             }
         }
-        self.sum(runner, message, &parts)
+        let answer = self.sum(runner, message, &parts);
+        self.record(runner, message, &event, answer, told);
+        answer
+    }
+
+    fn record(
+        &self,
+        runner: &Runner,
+        message: &Message,
+        event: &Arc<Event>,
+        answer: Answer,
+        told: Vec<record::Part>,
+    ) {
+        let worst = told.iter().map(|part| part.end).max();
+        let end = match answer {
+            Answer::Known | Answer::Stopped => return,
+            Answer::End(Outcome::Dead) => Ended::Dead,
+            Answer::End(Outcome::Fired) => Ended::Fired,
+            Answer::End(Outcome::Filtered) => Ended::Filtered,
+            Answer::Later => Ended::Pending,
+            Answer::Held => worst.unwrap_or(Ended::Pending),
+        };
+        if !runner.records.is_on() {
+            return;
+        }
+        let mut draft = runner.draft(Some(event), told, end, None);
+        (draft.seq, draft.delivery) = (message.seq, message.delivery);
+        (draft.held, draft.missing) = self.waits(runner);
+        runner.records.record(draft);
+    }
+
+    /// What is held, and which sets of dependencies are missing.
+    pub(super) fn waits(&self, runner: &Runner) -> (BTreeMap<String, String>, Vec<Vec<String>>) {
+        let held = self.state.as_ref().map(|(state, _)| state.held_ids());
+        (held.unwrap_or_default(), self.missing(runner))
     }
 
     /// The answer to a message whose parts are counted where the state changed.
@@ -124,8 +165,9 @@ impl Joined {
         dependency: &Dependency,
         message: &Message,
         event: &Arc<Event>,
+        told: &mut Vec<record::Part>,
     ) -> Result<Part, StateError> {
-        let mut report = Report::new(Detail::Failures);
+        let mut report = Report::new(runner.detail());
         let input = match admit(dependency, event, &mut report) {
             Admission::Passed(input) => input,
             Admission::Filtered(verdict) => {
@@ -136,11 +178,15 @@ impl Joined {
                     leaves = ?report.leaves,
                     "an event is filtered"
                 );
+                let part =
+                    record::Part::new(&dependency.name, verdict, report.leaves, Ended::Filtered);
+                told.push(part);
                 return Ok(Part::Filtered);
             }
         };
         let (condition, name) = (&runner.prepared.condition, &dependency.name);
         let at = message.stored_at;
+        let mut part = record::Part::new(name, Verdict::Passed, report.leaves, Ended::Pending);
         let step = self
             .change(runner, |state| {
                 let reset = reset(runner, state);
@@ -158,6 +204,8 @@ impl Joined {
                     missing = ?self.missing(runner),
                     "an event waits for its condition"
                 );
+                part.note = Some(waits_for(&self.missing(runner)));
+                told.push(part);
                 Ok(Part::Held)
             }
             Step::Replaced(older) => {
@@ -167,9 +215,22 @@ impl Joined {
                     dependency = name,
                     "a newer event waits instead"
                 );
+                let waits = waits_for(&self.missing(runner));
+                part.note = Some(format!("{waits}; event {} is given up for it", older.id));
+                told.push(part);
                 Ok(Part::Held)
             }
-            Step::Fire(by, events) => self.finish(runner, message, &by, events).await,
+            Step::Fire(by, events) => {
+                let mut firing = record::Firing::default();
+                let finished = self.finish(runner, message, &by, events, &mut firing).await;
+                part.end = match &finished {
+                    Ok((_, outcome)) => *outcome,
+                    Err(_) => Ended::Pending,
+                };
+                part.firing = Some(firing);
+                told.push(part);
+                finished.map(|(part, _)| part)
+            }
         }
     }
 
@@ -179,16 +240,17 @@ impl Joined {
         message: &Message,
         by: &str,
         kept: KeptEvents,
-    ) -> Result<Part, StateError> {
+        firing: &mut record::Firing,
+    ) -> Result<(Part, Ended), StateError> {
         let events: Events = kept
             .into_iter()
             .map(|(name, kept)| (name, Input::new(kept.0)))
             .collect();
-        let outcome = match runner.marked(message, runner.fire(&events)).await {
+        let outcome = match runner.marked(message, runner.fire(&events, firing)).await {
             End::Fired => Outcome::Fired,
             End::Dead => Outcome::Dead,
-            End::Later if runner.at_least_once => return Ok(Part::Later),
-            End::Stopped if runner.at_least_once => return Ok(Part::Stopped),
+            End::Later if runner.at_least_once => return Ok((Part::Later, Ended::Pending)),
+            End::Stopped if runner.at_least_once => return Ok((Part::Stopped, Ended::Pending)),
             End::Later | End::Stopped => Outcome::Dead,
         };
         let done = self.change_as(runner, outcome, |state| {
@@ -196,7 +258,12 @@ impl Joined {
             ((), true)
         });
         done.await?;
-        Ok(Part::Ended)
+        let end = if outcome == Outcome::Fired {
+            Ended::Fired
+        } else {
+            Ended::Dead
+        };
+        Ok((Part::Ended, end))
     }
 
     fn missing(&self, runner: &Runner) -> Vec<Vec<String>> {
@@ -301,6 +368,12 @@ impl Joined {
             }
         }
     }
+}
+
+/// For people: which events would make it fire.
+fn waits_for(missing: &[Vec<String>]) -> String {
+    let sets: Vec<String> = missing.iter().map(|set| set.join(" and ")).collect();
+    format!("waits for {}", sets.join(", or "))
 }
 
 /// Drops what was held before the last tick of a schedule. A tick that fell into downtime counts too.

@@ -12,7 +12,9 @@
 //! again with growing pauses; anything else is tried as often as `retryStrategy` says, then the `dlqTrigger` fires, and
 //! the event counts as dead. With a `dlqTrigger`, a target that is away is given up after the attempts too.
 
+mod again;
 mod attempts;
+mod dead;
 mod joined;
 mod ledger;
 mod limit;
@@ -30,8 +32,11 @@ use tiphys_eventbus::{Bus, Start, SubjectPattern, SubscribeError, Subscription};
 use tracing::Instrument as _;
 
 use crate::prepared::{Owner, Prepared};
+use crate::record::{Labels, Recorder};
 use crate::spec::{Sensor, SensorSpec, TriggerSpec, template_engine};
 use crate::triggers::{FireError, World, digest};
+pub use again::{AgainError, Replay, Replayed};
+pub use dead::{DeadEvent, DeadLetter, DeadLetters};
 use ledger::Ledger;
 use limit::Limit;
 use runner::Runner;
@@ -108,6 +113,8 @@ pub struct SensorRuntime;
 #[derive(Clone)]
 pub struct RunningSensor {
     tasks: Tasks,
+    runners: Arc<[Arc<Runner>]>,
+    letters: Arc<DeadLetters>,
 }
 
 impl RunningSensor {
@@ -116,6 +123,12 @@ impl RunningSensor {
         if let Err(error) = self.tasks.stop(GRACE).await {
             tracing::warn!(%error, "a sensor was stopped with work in hand; it is delivered again");
         }
+    }
+
+    /// The events of its bus that were given up.
+    #[must_use]
+    pub fn dead(&self) -> &DeadLetters {
+        &self.letters
     }
 
     /// Waits for a task of the sensor that ends unasked.
@@ -135,6 +148,7 @@ impl SensorRuntime {
         client: kube::Client,
         secrets: Arc<dyn Secrets>,
         metrics: &Metrics,
+        records: &Recorder,
         tasks: &Tasks,
     ) -> Result<RunningSensor, StartError> {
         let SensorObject {
@@ -171,6 +185,7 @@ impl SensorRuntime {
         forget_others(&bus, &prefix, &wanted).await;
 
         let world = Arc::new(World::new(client, secrets));
+        let letters = Arc::new(DeadLetters::new(bus.clone()));
         let tasks = tasks.child();
         let mut runners = Vec::new();
         for (made, trigger) in prepared {
@@ -183,6 +198,12 @@ impl SensorRuntime {
                     source,
                 })?;
             let counters = metrics.trigger(&namespace, &name, &made.name);
+            let labels = Labels {
+                namespace: namespace.clone(),
+                sensor: name.clone(),
+                trigger: made.name.clone(),
+                condition: made.condition.to_string(),
+            };
             let runner = Runner {
                 limit: trigger.rate_limit.as_ref().map(Limit::new),
                 at_least_once: trigger.at_least_once != Some(false),
@@ -194,8 +215,11 @@ impl SensorRuntime {
                 metrics: counters,
                 stop: tasks.stop_token(),
                 away: AtomicBool::new(false),
+                records: records.clone(),
+                labels: Arc::new(labels),
+                letters: Arc::clone(&letters),
             };
-            runners.push((runner, subscriber));
+            runners.push((Arc::new(runner), subscriber));
         }
         let fields: Vec<String> = spec
             .logging_fields
@@ -203,7 +227,9 @@ impl SensorRuntime {
             .map(|(key, value)| format!("{key}={value}"))
             .collect();
         let fields = fields.join(",");
+        let mut running = Vec::new();
         for (runner, subscriber) in runners {
+            running.push(Arc::clone(&runner));
             let trigger = runner.prepared.name.clone();
             let span = tracing::info_span!("sensor", namespace, sensor = name, trigger, fields);
             let task = format!("sensor {namespace}/{name} trigger {trigger}");
@@ -215,7 +241,11 @@ impl SensorRuntime {
             triggers = spec.triggers.len(),
             "Sensor started."
         );
-        Ok(RunningSensor { tasks })
+        Ok(RunningSensor {
+            tasks,
+            runners: running.into(),
+            letters,
+        })
     }
 
     /// Removes everything that a deleted sensor leaves on the bus: its consumers and held events.
@@ -303,5 +333,7 @@ async fn forget(bus: &Bus, durable: &str) -> Result<(), SubscribeError> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_again;
 #[cfg(test)]
 mod tests_faults;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use jiff::Timestamp;
 use tiphys_core::backoff::Backoff;
 use tiphys_core::envelope::EnvelopeError;
 use tiphys_core::metrics::TriggerMetrics;
@@ -18,12 +19,15 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio_util::sync::CancellationToken;
 
 use super::ACK_WAIT;
+use super::dead::{DeadLetters, Letter};
 use super::joined::Joined;
 use super::ledger::{Ledger, Outcome};
 use super::limit::Limit;
 use crate::dependency::{Admission, Dependency};
-use crate::filters::Report;
+use crate::document::Events;
+use crate::filters::{Detail, Report};
 use crate::prepared::Prepared;
+use crate::record::{self, Draft, Labels, Recorder};
 use crate::triggers::World;
 
 /// One trigger at work.
@@ -37,6 +41,9 @@ pub(super) struct Runner {
     pub(super) metrics: TriggerMetrics,
     pub(super) ledger: Ledger,
     pub(super) stop: CancellationToken,
+    pub(super) records: Recorder,
+    pub(super) labels: Arc<Labels>,
+    pub(super) letters: Arc<DeadLetters>,
     /// Whether the last firing found its target away.
     pub(super) away: AtomicBool,
 }
@@ -58,7 +65,7 @@ pub(super) enum Answer {
 
 impl Runner {
     /// Runs until the signal to stop; finishes what is in hand.
-    pub(super) async fn run(self, subscriber: Subscriber) -> Result<(), Infallible> {
+    pub(super) async fn run(self: Arc<Self>, subscriber: Subscriber) -> Result<(), Infallible> {
         let mut subscriber = subscriber;
         let mut joined = self
             .prepared
@@ -68,12 +75,15 @@ impl Runner {
         if let Some(joined) = &mut joined {
             joined.count_stored(&self).await;
         }
+        self.record_waiting(joined.as_ref());
         let mut under_way = FuturesUnordered::new();
+        let mut sweep = tokio::time::interval(ACK_WAIT);
         loop {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break,
                 Some(()) = under_way.next(), if !under_way.is_empty() => {}
+                _ = sweep.tick() => drop(self.ledger.sweep(2 * ACK_WAIT)),
                 next = subscriber.next(), if under_way.len() < self.prepared.launcher.parallel => {
                     match next {
                         Ok(message) => match &mut joined {
@@ -148,17 +158,18 @@ impl Runner {
         match answer {
             // Where the bus has no acknowledgement, the entry stays and tells the next delivery how far it got.
             Answer::End(outcome) if settled.is_ok() => self.ledger.end(message.seq, outcome),
+            Answer::End(outcome) => self.ledger.unconfirmed(message.seq, outcome),
             Answer::Held => self.ledger.held(message.seq),
             Answer::Known => self.ledger.repeated(),
-            Answer::End(_) | Answer::Later | Answer::Stopped => {}
+            Answer::Later | Answer::Stopped => {}
         }
     }
 
-    /// The event of a message; a poison message is counted and set aside in the log.
-    pub(super) fn event(&self, message: &mut Message) -> Option<Arc<Event>> {
+    /// The event of a message; a poison message is set aside, and answered here.
+    pub(super) async fn event(&self, message: &mut Message) -> Result<Arc<Event>, Answer> {
         let taken = EnvelopeError::Rule(String::new());
         match std::mem::replace(&mut message.event, Err(taken)) {
-            Ok(event) => Some(Arc::new(event)),
+            Ok(event) => Ok(Arc::new(event)),
             Err(error) => {
                 tracing::warn!(
                     error = tasks::chain(&error),
@@ -166,9 +177,120 @@ impl Runner {
                     bytes = message.raw.len(),
                     "a message is no event; it is dead"
                 );
-                None
+                let reason = tasks::chain(&error);
+                let letter = Letter::Poison {
+                    seq: message.seq,
+                    raw: &message.raw,
+                };
+                if let Err(error) = self.letters.put(&self.labels, letter, &reason, 0).await {
+                    tracing::warn!(%error, "cannot set a message aside; it is delivered again");
+                    return Err(Answer::Later);
+                }
+                self.decide(message, None, Vec::new(), record::End::Dead, Some(reason));
+                Err(Answer::End(Outcome::Dead))
             }
         }
+    }
+
+    /// Keeps events that are given up. False where they cannot be kept and must stay on the bus.
+    pub(super) async fn set_aside(&self, events: &Events, reason: &str, attempts: u32) -> bool {
+        let id = self.prepared.launcher.firing_id(events);
+        let letter = Letter::Firing {
+            id: id.text(),
+            events,
+        };
+        match self
+            .letters
+            .put(&self.labels, letter, reason, attempts)
+            .await
+        {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "cannot set dead events aside");
+                !self.at_least_once
+            }
+        }
+    }
+
+    /// How much is written down about filters.
+    pub(super) fn detail(&self) -> Detail {
+        if self.records.is_on() {
+            Detail::All
+        } else {
+            Detail::Failures
+        }
+    }
+
+    /// Records what became of a message.
+    pub(super) fn decide(
+        &self,
+        message: &Message,
+        event: Option<&Arc<Event>>,
+        parts: Vec<record::Part>,
+        end: record::End,
+        reason: Option<String>,
+    ) {
+        if !self.records.is_on() {
+            return;
+        }
+        let mut draft = self.draft(event, parts, end, reason);
+        draft.seq = message.seq;
+        draft.delivery = message.delivery;
+        self.records.record(draft);
+    }
+
+    /// A decision without its message.
+    pub(super) fn draft(
+        &self,
+        event: Option<&Arc<Event>>,
+        parts: Vec<record::Part>,
+        end: record::End,
+        reason: Option<String>,
+    ) -> Draft {
+        let worst = || {
+            let ended = parts.iter().filter(|part| part.end == end);
+            ended.rev().find_map(record::Part::reason)
+        };
+        Draft {
+            labels: Arc::clone(&self.labels),
+            at: Timestamp::now(),
+            event: event.map(Arc::clone),
+            seq: 0,
+            delivery: 0,
+            end,
+            reason: match end {
+                record::End::Fired | record::End::Waiting => reason,
+                _ => reason.or_else(worst),
+            },
+            parts,
+            held: std::collections::BTreeMap::new(),
+            missing: Vec::new(),
+        }
+    }
+
+    /// Records that the trigger waits for events from now on.
+    fn record_waiting(&self, joined: Option<&Joined>) {
+        if !self.records.is_on() {
+            return;
+        }
+        let names: Vec<String> = self
+            .prepared
+            .dependencies
+            .iter()
+            .map(|dependency| {
+                format!(
+                    "{} ({}/{})",
+                    dependency.name, dependency.source, dependency.event
+                )
+            })
+            .collect();
+        let reason = format!("waits for events of {}", names.join(", "));
+        let mut draft = self.draft(None, Vec::new(), record::End::Waiting, Some(reason));
+        match joined {
+            Some(joined) => (draft.held, draft.missing) = joined.waits(self),
+            None => draft.missing = self.prepared.condition.missing(|_| false),
+        }
+        self.records.record(draft);
     }
 
     /// Waits for work on a message, telling the bus now and then that it goes on.

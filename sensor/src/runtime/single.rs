@@ -7,38 +7,64 @@ use super::ledger::Outcome;
 use super::runner::{Answer, Runner, admit};
 use crate::dependency::Admission;
 use crate::document::Events;
-use crate::filters::{Detail, Report};
+use crate::filters::{Report, Verdict};
+use crate::record::{self, End as Ended};
 
 impl Runner {
     /// Fires what a message fires.
     pub(super) async fn single(&self, message: &mut Message) -> Answer {
         let mut progress = self.ledger.begin(message.seq, message.delivery);
-        let Some(event) = self.event(message) else {
-            return Answer::End(Outcome::Dead);
+        let event = match self.event(message).await {
+            Ok(event) => event,
+            Err(answer) => return answer,
         };
         if !self.ack_first(message).await {
             return Answer::Later;
         }
         let (mut later, mut stopped) = (false, false);
+        let mut parts = Vec::new();
         for (index, dependency) in self.prepared.dependencies.iter().enumerate() {
             if progress.done.contains(&index) || !dependency.matches(&event) {
                 continue;
             }
-            let mut report = Report::new(Detail::Failures);
-            let outcome = match admit(dependency, &event, &mut report) {
+            let mut report = Report::new(self.detail());
+            let admission = admit(dependency, &event, &mut report);
+            let name = dependency.name.as_str();
+            let outcome = match admission {
                 Admission::Filtered(verdict) => {
                     tracing::debug!(
                         event = event.id,
-                        dependency = dependency.name,
+                        dependency = name,
                         verdict = ?verdict,
                         leaves = ?report.leaves,
                         "an event is filtered"
                     );
+                    if self.records.is_on() {
+                        parts.push(record::Part::new(
+                            name,
+                            verdict,
+                            report.leaves,
+                            Ended::Filtered,
+                        ));
+                    }
                     Outcome::Filtered
                 }
                 Admission::Passed(input) => {
                     let events = Events::from([(dependency.name.clone(), input)]);
-                    match self.marked(message, self.fire(&events)).await {
+                    let mut firing = record::Firing::default();
+                    let end = self.marked(message, self.fire(&events, &mut firing)).await;
+                    if self.records.is_on() {
+                        let ended = match end {
+                            End::Fired => Ended::Fired,
+                            End::Dead => Ended::Dead,
+                            End::Later | End::Stopped => Ended::Pending,
+                        };
+                        let mut part =
+                            record::Part::new(name, Verdict::Passed, report.leaves, ended);
+                        part.firing = Some(firing);
+                        parts.push(part);
+                    }
+                    match end {
                         End::Fired => Outcome::Fired,
                         End::Dead => Outcome::Dead,
                         End::Later => {
@@ -59,15 +85,22 @@ impl Runner {
         if later || stopped {
             self.ledger.progress(message.seq, progress);
             if self.at_least_once {
-                return if stopped {
-                    Answer::Stopped
-                } else {
-                    Answer::Later
-                };
+                if stopped {
+                    return Answer::Stopped;
+                }
+                self.decide(message, Some(&event), parts, Ended::Pending, None);
+                return Answer::Later;
             }
             // Acknowledged already: nobody will deliver it again.
+            self.decide(message, Some(&event), parts, Ended::Dead, None);
             return Answer::End(Outcome::Dead);
         }
+        let ended = match outcome {
+            Outcome::Filtered => Ended::Filtered,
+            Outcome::Fired => Ended::Fired,
+            Outcome::Dead => Ended::Dead,
+        };
+        self.decide(message, Some(&event), parts, ended, None);
         Answer::End(outcome)
     }
 }

@@ -15,6 +15,7 @@ use tiphys_core::{Event, Secret, SecretError, Secrets, Tasks};
 use tiphys_eventbus::{Bus, EmbeddedConfig, Publish as _};
 
 use super::{RunningSensor, SensorObject, SensorRuntime, StartError};
+use crate::record::{RecordLimits, Recorder};
 use crate::testing::{event, yaml};
 
 struct NoSecrets;
@@ -50,8 +51,9 @@ pub(super) struct World {
     pub(super) bus: Bus,
     client: Client,
     metrics: Metrics,
+    pub(super) records: Recorder,
     pub(super) tasks: Tasks,
-    _dir: tempfile::TempDir,
+    pub(super) dir: tempfile::TempDir,
     _cluster: Cluster,
 }
 
@@ -59,12 +61,15 @@ impl World {
     pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let cluster = Cluster::in_memory(&[kinds::CORE, kinds::ARGO].concat()).unwrap();
+        let tasks = Tasks::new();
+        let folder = dir.path().join("decisions");
         Self {
+            records: Recorder::open(&folder, RecordLimits::default(), &tasks).unwrap(),
             bus: Bus::embedded(EmbeddedConfig::new(dir.path())).unwrap(),
             client: cluster.client("ns"),
             metrics: Metrics::try_new("0").unwrap(),
-            tasks: Tasks::new(),
-            _dir: dir,
+            tasks,
+            dir,
             _cluster: cluster,
         }
     }
@@ -83,6 +88,7 @@ impl World {
             client,
             Arc::new(NoSecrets),
             &self.metrics,
+            &self.records,
             &self.tasks,
         )
         .await

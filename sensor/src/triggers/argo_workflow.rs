@@ -54,6 +54,15 @@ pub struct ArgoWorkflowSpec {
     /// Arguments as the `argo` program takes them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
+    /// Kept for Argo's older YAML: the object itself says what it is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub group: String,
+    /// Kept for Argo's older YAML: the object itself says what it is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// Kept for Argo's older YAML: the object itself says what it is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub resource: String,
 }
 
 impl ArgoWorkflowSpec {

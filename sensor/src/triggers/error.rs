@@ -1,9 +1,11 @@
 //! How a firing ends: what it did, or why not, by what the runtime can do about it.
 
+use serde::{Deserialize, Serialize};
 use tiphys_core::SecretError;
 
 /// What a firing did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Fired {
     /// An object is there.
     Created {

@@ -192,14 +192,17 @@ impl Prepared {
             dynamic,
         } = self;
         let failed = |error| FireError::permanent_from("cannot build the request", error);
-        let body = payload::build(payload, firing.events).map_err(failed)?;
+        let body = payload::build(payload, firing.events, firing.notes).map_err(failed)?;
         let mut headers: Vec<(String, String)> = spec
             .headers
             .iter()
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         for header in dynamic {
-            if let Some(value) = header.resolve(firing.events).map_err(failed)? {
+            if let Some(value) = header
+                .resolve(firing.events, firing.notes)
+                .map_err(failed)?
+            {
                 put(&mut headers, &header.dest, value.text);
             }
         }
@@ -235,7 +238,7 @@ impl Action for HttpAction {
         if self.parameters.is_empty() {
             return Ok(Box::new(self.prepared.request(firing, self.allow.clone())?));
         }
-        let applied = apply(&self.parameters, &self.block, firing.events)
+        let applied = apply(&self.parameters, &self.block, firing.events, firing.notes)
             .map_err(|error| FireError::permanent_from("cannot apply the parameters", error))?;
         let spec: HttpSpec = serde_json::from_slice(&applied.document).map_err(|error| {
             FireError::permanent_from("cannot read the changed http block", error)

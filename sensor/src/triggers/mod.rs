@@ -35,6 +35,7 @@ use tiphys_core::refs::KeyRef;
 use tiphys_core::spec::TlsSpec;
 
 use crate::document::Events;
+use crate::parameters::Notes;
 use crate::spec::{PolicySpec, Scope, TemplateEngine, TriggerTemplateSpec};
 
 pub use argo_workflow::ArgoWorkflowSpec;
@@ -69,6 +70,8 @@ pub(crate) struct Firing<'a> {
     pub(crate) id: &'a FiringId<'a>,
     /// Now.
     pub(crate) at: Timestamp,
+    /// What parameters resolve to is written down here.
+    pub(crate) notes: &'a Notes,
 }
 
 /// What names a firing for good: the same for every delivery of the same events. Made when it is first asked for.

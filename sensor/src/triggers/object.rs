@@ -11,12 +11,15 @@ use tiphys_lang::sjson;
 
 use super::world::{CreateError, Kind, World};
 use super::{Action, BuildContext, Effect, FireError, Fired, Firing};
-use crate::document::identity;
+use crate::document::{REPLAY, identity};
 use crate::parameters::{Parameter, apply};
 use crate::spec::{ArtifactSpec, ParameterSpec};
 
 /// Names the firing that made an object; what decides whether an existing object is ours.
 pub(crate) const FIRING_ANNOTATION: &str = "tiphys.dev/firing";
+
+/// Names the replay that made an object.
+const REPLAY_ANNOTATION: &str = "tiphys.dev/replay";
 
 const SENSOR_LABEL: &str = "events.argoproj.io/sensor";
 const TRIGGER_LABEL: &str = "events.argoproj.io/trigger";
@@ -132,7 +135,7 @@ impl Action for ObjectAction {
                 )));
             }
         };
-        let applied = apply(&self.parameters, &template, firing.events)
+        let applied = apply(&self.parameters, &template, firing.events, firing.notes)
             .map_err(|error| FireError::permanent_from("cannot apply the parameters", error))?;
         for dest in &applied.without_effect {
             tracing::warn!(
@@ -214,6 +217,13 @@ fn create(mut object: Vec<u8>, firing: &Firing<'_>) -> Result<Create, FireError>
         (FIRING_ANNOTATION, firing.id.text()),
     ] {
         set(&format!("metadata.annotations.{}", escaped(key)), value)?;
+    }
+    let mut inputs = firing.events.values();
+    if let Some(replay) = inputs.find_map(|input| input.event().extensions.get(REPLAY)) {
+        set(
+            &format!("metadata.annotations.{}", escaped(REPLAY_ANNOTATION)),
+            replay,
+        )?;
     }
     Ok(Create {
         kind: Kind {
@@ -403,6 +413,7 @@ mod tests {
             events: &events,
             id: &id,
             at: jiff::Timestamp::UNIX_EPOCH,
+            notes: &crate::parameters::Notes::OFF,
         };
         let object = br#"{"apiVersion":"v1","kind":"X","metadata":{"generateName":"x-"},"n":9007199254740993.10}"#;
         let create = create(object.to_vec(), &firing).unwrap();

@@ -25,6 +25,7 @@ mod chaos;
 mod cli;
 mod crash;
 mod crds;
+mod decisions;
 mod faults;
 mod reload;
 mod runs;

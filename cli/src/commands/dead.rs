@@ -1,0 +1,208 @@
+//! `tiphys dead`: the events that were given up, why, and once more to their trigger. The running process does the work.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use serde_json::Value;
+use tiphys_controller::control::{self, Reply, Request};
+use tiphys_sensor::DeadLetter;
+
+use crate::output::{self, Format};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Dead {
+    #[command(subcommand)]
+    pub what: What,
+    /// The folder of the run.
+    #[arg(
+        long,
+        global = true,
+        default_value = ".tiphys",
+        value_name = "DIR",
+        env = "TIPHYS_DATA_DIR"
+    )]
+    pub data_dir: PathBuf,
+    /// Only those of this Sensor.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub sensor: Option<String>,
+    /// How they are printed.
+    #[arg(short, long, global = true, value_enum)]
+    pub output: Option<Format>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum What {
+    /// Lists them, oldest first.
+    List,
+    /// Shows one with its events.
+    Show {
+        /// Its id in the list.
+        id: String,
+    },
+    /// Sends them to their trigger once more; a firing that had its effect after all makes no second one.
+    Redrive {
+        /// Their ids in the list.
+        #[arg(required_unless_present = "all")]
+        ids: Vec<String>,
+        /// All of them, or all of --sensor.
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+    },
+}
+
+/// Asks the running process.
+pub(crate) async fn run(args: &Dead) -> anyhow::Result<ExitCode> {
+    let sensor = args.sensor.clone();
+    match &args.what {
+        What::List => list(
+            args,
+            &letters(args, Request::Dead { sensor, id: None }).await?,
+        )?,
+        What::Show { id } => {
+            let id = Some(id.clone());
+            let found = letters(
+                args,
+                Request::Dead {
+                    sensor,
+                    id: id.clone(),
+                },
+            )
+            .await?;
+            anyhow::ensure!(
+                !found.is_empty(),
+                "there is no dead event {:?}; `tiphys dead list` shows all",
+                id.unwrap_or_default()
+            );
+            show(args, &found)?;
+        }
+        What::Redrive { ids, .. } => {
+            let request = Request::Redrive {
+                ids: ids.clone(),
+                sensor,
+            };
+            return redrive(args, ids, &request).await;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn letters(args: &Dead, request: Request) -> anyhow::Result<Vec<DeadLetter>> {
+    let mut all: Vec<DeadLetter> = Vec::new();
+    for reply in control::ask(&args.data_dir, &request).await? {
+        match reply {
+            Reply::Dead(letters) => all.extend(letters),
+            Reply::Failed(why) => bail!(why),
+            _ => {}
+        }
+    }
+    all.sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
+    all.dedup();
+    Ok(all)
+}
+
+async fn redrive(args: &Dead, ids: &[String], request: &Request) -> anyhow::Result<ExitCode> {
+    let mut results = Vec::new();
+    for reply in control::ask(&args.data_dir, request).await? {
+        match reply {
+            Reply::Redriven(some) => results.extend(some),
+            Reply::Failed(why) => bail!(why),
+            _ => {}
+        }
+    }
+    if args.output == Some(Format::Json) {
+        output::line(&serde_json::to_string_pretty(&results)?)?;
+    } else {
+        for result in &results {
+            match &result.error {
+                None => output::line(&format!("{}: fired", result.id))?,
+                Some(error) => output::line(&format!("{}: still dead: {error}", result.id))?,
+            }
+        }
+    }
+    let unknown: Vec<&String> = ids
+        .iter()
+        .filter(|id| results.iter().all(|result| result.id != **id))
+        .collect();
+    for id in &unknown {
+        output::note(&format!(
+            "{id}: there is no such dead event; `tiphys dead list` shows all"
+        ));
+    }
+    let failed = results.iter().any(|result| result.error.is_some());
+    Ok(if failed || !unknown.is_empty() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn list(args: &Dead, letters: &[DeadLetter]) -> anyhow::Result<()> {
+    match args.output {
+        Some(Format::Json) => output::line(&serde_json::to_string_pretty(letters)?)?,
+        Some(Format::Yaml) => output::print(&output::yaml(&letters)?)?,
+        Some(Format::Name) => {
+            for letter in letters {
+                output::line(&letter.id)?;
+            }
+        }
+        _ => {
+            let header = [
+                "ID", "TIME", "SENSOR", "TRIGGER", "EVENTS", "ATTEMPTS", "REASON",
+            ];
+            let mut rows = vec![header.map(str::to_owned).to_vec()];
+            for letter in letters {
+                let events: Vec<&str> = letter
+                    .events
+                    .iter()
+                    .map(|event| event.id.as_str())
+                    .collect();
+                rows.push(vec![
+                    letter.id.clone(),
+                    format!("{:.0}", letter.at),
+                    format!("{}/{}", letter.namespace, letter.sensor),
+                    letter.trigger.clone(),
+                    events.join(","),
+                    letter.attempts.to_string(),
+                    letter.reason.replace('\n', " "),
+                ]);
+            }
+            output::print(&output::table(&rows))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whole, with the events as they can be read.
+fn show(args: &Dead, letters: &[DeadLetter]) -> anyhow::Result<()> {
+    for letter in letters {
+        let mut value = serde_json::to_value(letter)?;
+        let events = value.get_mut("events").and_then(Value::as_array_mut);
+        for (shown, event) in events.into_iter().flatten().zip(&letter.events) {
+            let (Some(shown), Some(bytes)) = (shown.as_object_mut(), event.bytes()) else {
+                continue;
+            };
+            shown.remove("envelope");
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            if let Ok(decoded) = tiphys_core::envelope::decode(&bytes)
+                && let Some(data) = decoded.data
+            {
+                let payload = String::from_utf8_lossy(&data).into_owned();
+                shown.insert(
+                    "payload".to_owned(),
+                    serde_json::from_str(&payload).unwrap_or(Value::String(payload)),
+                );
+            }
+            shown.insert(
+                "envelope".to_owned(),
+                serde_json::from_str(&text).unwrap_or(Value::String(text)),
+            );
+        }
+        if args.output == Some(Format::Json) {
+            output::line(&serde_json::to_string_pretty(&value)?)?;
+        } else {
+            output::print(&output::yaml(&value)?)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,338 @@
+//! `tiphys why`: what became of an event and why, or what a Sensor waits for now. It reads the decision record alone.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use tiphys_sensor::{Decision, End, Fired, Firing, Part, Tail, Verdict};
+
+use crate::output::{self, Format};
+
+/// Triggers that were last seen so long before their sensor's newest start are no longer in its spec.
+const START_SECONDS: i64 = 60;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Why {
+    /// The event's id.
+    #[arg(required_unless_present = "sensor", value_name = "EVENT_ID")]
+    pub event: Option<String>,
+    /// Tells what this Sensor waits for now.
+    #[arg(long, value_name = "NAME", conflicts_with = "event")]
+    pub sensor: Option<String>,
+    /// Only this trigger.
+    #[arg(long, value_name = "NAME")]
+    pub trigger: Option<String>,
+    #[command(flatten)]
+    pub place: Place,
+    /// As JSON or YAML, for programs.
+    #[arg(short, long, value_enum)]
+    pub output: Option<Format>,
+}
+
+/// Whose decisions are read.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Place {
+    /// The folder of the run.
+    #[arg(
+        long,
+        default_value = ".tiphys",
+        value_name = "DIR",
+        env = "TIPHYS_DATA_DIR"
+    )]
+    pub data_dir: PathBuf,
+    /// Only this namespace.
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+}
+
+impl Place {
+    /// Whether a decision is meant.
+    pub(crate) fn has(&self, decision: &Decision) -> bool {
+        self.namespace
+            .as_ref()
+            .is_none_or(|namespace| *namespace == decision.namespace)
+    }
+
+    /// The decision record.
+    pub(crate) fn tail(&self) -> Tail {
+        Tail::new(&folder(&self.data_dir))
+    }
+
+    /// Reads what is new.
+    pub(crate) fn poll(
+        &self,
+        tail: &mut Tail,
+        text: &str,
+        each: impl FnMut(Decision),
+    ) -> anyhow::Result<()> {
+        tail.poll(text, each).with_context(|| {
+            format!(
+                "no decisions in {}; start `tiphys run PATH`, or name its folder with --data-dir",
+                folder(&self.data_dir).display()
+            )
+        })
+    }
+}
+
+fn folder(data_dir: &Path) -> PathBuf {
+    data_dir.join("decisions")
+}
+
+/// Prints the answer.
+pub(crate) fn run(args: &Why) -> anyhow::Result<ExitCode> {
+    let wanted = |decision: &Decision| {
+        let trigger = args.trigger.as_ref();
+        args.place.has(decision) && trigger.is_none_or(|trigger| *trigger == decision.trigger)
+    };
+    let mut tail = args.place.tail();
+    let mut found = Vec::new();
+    if let Some(sensor) = &args.sensor {
+        let mut waits = Waits::default();
+        args.place.poll(&mut tail, &quoted(sensor), |decision| {
+            if decision.sensor == *sensor && wanted(&decision) {
+                waits.add(decision);
+            }
+        })?;
+        found = waits.current();
+        anyhow::ensure!(
+            !found.is_empty(),
+            "no Sensor {sensor:?} has been started with this data folder{}",
+            args.trigger
+                .as_ref()
+                .map_or(String::new(), |trigger| format!(
+                    ", with a trigger {trigger:?}"
+                ))
+        );
+    } else if let Some(id) = &args.event {
+        args.place.poll(&mut tail, &quoted(id), |decision| {
+            if wanted(&decision) && concerns(&decision, id) {
+                found.push(decision);
+            }
+        })?;
+        anyhow::ensure!(
+            !found.is_empty(),
+            "nothing is known of event {id:?}: no source has accepted it, no Sensor listens for its source and name, or it is older than the record{}",
+            missing(&tail)
+        );
+    }
+    match args.output {
+        Some(Format::Json) => output::line(&serde_json::to_string_pretty(&found)?)?,
+        Some(Format::Yaml) => output::print(&output::yaml(&found)?)?,
+        _ => output::print(&tell(&found, args.event.as_deref()))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says so where the record itself has holes.
+fn missing(tail: &Tail) -> String {
+    match tail.dropped() {
+        0 => String::new(),
+        dropped => {
+            format!(" ({dropped} decisions were not written, because the disk was too slow)")
+        }
+    }
+}
+
+/// A text as it is in a line of the record.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Whether an event takes part in a decision: by itself, in a firing, or held.
+fn concerns(decision: &Decision, id: &str) -> bool {
+    let own = decision.event.as_ref().is_some_and(|event| event.id == id);
+    let fired = decision
+        .parts
+        .iter()
+        .filter_map(|part| part.firing.as_ref())
+        .any(|firing| firing.events.values().any(|event| event == id));
+    let given_up = decision
+        .parts
+        .iter()
+        .filter_map(|part| part.note.as_ref())
+        .any(|note| note.contains(&format!("event {id} is given up")));
+    own || fired || given_up
+}
+
+/// The newest decision of each trigger.
+#[derive(Default)]
+struct Waits {
+    newest: BTreeMap<(String, String), Decision>,
+    started: BTreeMap<(String, String), Decision>,
+}
+
+impl Waits {
+    fn add(&mut self, decision: Decision) {
+        let key = (decision.namespace.clone(), decision.trigger.clone());
+        if decision.end == End::Waiting {
+            self.started.insert(key.clone(), decision.clone());
+        }
+        // A replay has conditions of its own.
+        if decision.replay.is_none() {
+            self.newest.insert(key, decision);
+        }
+    }
+
+    fn current(self) -> Vec<Decision> {
+        let Self { newest, started } = self;
+        let newest_start = |namespace: &str| {
+            let starts = started.iter().filter(|((of, _), _)| of == namespace);
+            starts.map(|(_, start)| start.at.as_second()).max()
+        };
+        let known = newest.into_iter().filter(|(key, _)| {
+            let last = newest_start(&key.0);
+            let own = started.get(key).map(|start| start.at.as_second());
+            own.zip(last)
+                .is_none_or(|(own, last)| own + START_SECONDS >= last)
+        });
+        let waiting = known.map(|(key, mut decision)| {
+            // A condition that one event meets waits for the same events all the time.
+            if let Some(start) = started.get(&key)
+                && decision.missing.is_empty()
+            {
+                decision.missing.clone_from(&start.missing);
+            }
+            decision
+        });
+        waiting.collect()
+    }
+}
+
+/// For people.
+fn tell(found: &[Decision], event: Option<&str>) -> String {
+    let mut out = String::new();
+    for decision in found {
+        let mut line = |text: String| {
+            out.push_str(&text);
+            out.push('\n');
+        };
+        let Decision {
+            namespace,
+            sensor,
+            trigger,
+            ..
+        } = decision;
+        let last = match (event, &decision.event) {
+            (None, Some(_)) => "the last event ended as ",
+            _ => "",
+        };
+        line(format!(
+            "sensor {namespace}/{sensor}, trigger {trigger}: {last}{}",
+            decision.end.as_str()
+        ));
+        if let Some(of) = &decision.event {
+            let own = event == Some(of.id.as_str());
+            let again = match (&decision.replay, decision.delivery) {
+                (Some(replay), _) => format!(", replay {replay}"),
+                (None, 0 | 1) => String::new(),
+                (None, delivery) => format!(", delivery {delivery}"),
+            };
+            let whose = if own { "event" } else { "by event" };
+            line(format!(
+                "  {whose} {} ({}/{}), number {}{again}",
+                of.id, of.source, of.name, of.seq
+            ));
+        }
+        line(format!("  at {}", decision.at));
+        if let Some(reason) = &decision.reason {
+            line(format!("  because: {reason}"));
+        }
+        for part in &decision.parts {
+            tell_part(part, &mut line);
+        }
+        if decision.parts.iter().all(|part| part.firing.is_none()) && !decision.condition.is_empty()
+        {
+            line(format!("  condition: {}", decision.condition));
+        }
+        for (dependency, id) in &decision.held {
+            line(format!("  holds {dependency}: event {id}"));
+        }
+        let sets: Vec<String> = decision
+            .missing
+            .iter()
+            .map(|set| set.join(" and "))
+            .collect();
+        if !sets.is_empty() && event.is_none() {
+            line(format!("  waits for {}", sets.join(", or ")));
+        }
+    }
+    out
+}
+
+fn tell_part(part: &Part, line: &mut impl FnMut(String)) {
+    let verdict = match &part.verdict {
+        Verdict::Passed => "passed".to_owned(),
+        Verdict::Filtered => "filtered".to_owned(),
+        Verdict::Failed(why) => format!("filtered, because a filter failed: {why}"),
+    };
+    line(format!("  dependency {}: {verdict}", part.dependency));
+    for leaf in &part.leaves {
+        let mark = if leaf.verdict == Verdict::Passed {
+            "✔"
+        } else {
+            "✖"
+        };
+        let why = match &leaf.verdict {
+            Verdict::Failed(why) => format!(": {why}"),
+            _ => String::new(),
+        };
+        line(format!(
+            "    {mark} {}: wants {}, has {}{why}",
+            leaf.path, leaf.expected, leaf.actual
+        ));
+    }
+    if let Some(note) = &part.note {
+        line(format!("    {note}"));
+    }
+    let Some(firing) = &part.firing else { return };
+    if firing.events.len() > 1 {
+        let events: Vec<String> = firing
+            .events
+            .iter()
+            .map(|(name, id)| format!("{name} = {id}"))
+            .collect();
+        line(format!("    with {}", events.join(", ")));
+    }
+    for parameter in &firing.parameters {
+        line(format!("    set {} = {}", parameter.dest, parameter.value));
+    }
+    line(format!("    {}", effect(firing)));
+    if let Some(error) = &firing.error {
+        line(format!("    error: {error}"));
+    }
+}
+
+/// What a firing did, in a few words.
+pub(crate) fn effect(firing: &Firing) -> String {
+    let tries = match firing.attempts {
+        0 | 1 => String::new(),
+        attempts => format!(" after {attempts} attempts"),
+    };
+    let done = match &firing.effect {
+        Some(Fired::Created {
+            kind,
+            namespace,
+            name,
+            existed,
+            ..
+        }) => {
+            let verb = if *existed { "found its own" } else { "created" };
+            let place = if namespace.is_empty() {
+                name.clone()
+            } else {
+                format!("{namespace}/{name}")
+            };
+            format!("{verb} {kind} {place}")
+        }
+        Some(Fired::Responded { status }) => format!("answered {status}"),
+        Some(Fired::Logged) => "logged".to_owned(),
+        #[expect(unreachable_patterns, reason = "kinds of effects are added over time")]
+        Some(other) => format!("{other:?}"),
+        None => "no effect".to_owned(),
+    };
+    match &firing.dlq {
+        Some(dlq) => format!("{done}{tries}, by the dlqTrigger {dlq}"),
+        None => format!("{done}{tries}"),
+    }
+}
