@@ -1,6 +1,5 @@
 //! HTTPS for the webhook: connections, limits, health. What is answered comes from `review`.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -183,6 +182,8 @@ async fn connection(
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use axum::body::Body;
     use axum::http::Request;
     use tower::ServiceExt as _;

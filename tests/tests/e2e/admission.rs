@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
@@ -473,6 +474,109 @@ async fn certificates_are_shared_and_renewed_without_a_missed_review() {
             replica.stderr()
         );
     }
+}
+
+/// Takes one verb after the other away and sees something fail for the lack of it.
+#[tokio::test]
+async fn the_rights_of_the_manifests_are_the_least_that_works() {
+    let server = ApiServer::start_with(ApiServerOptions {
+        authorization: Authorization::Rbac,
+        ..ApiServerOptions::default()
+    })
+    .await;
+    let client = server.client().await;
+    server.create_namespace(NAMESPACE).await;
+    install(&server).await;
+    let text = std::fs::read_to_string(manifests("webhook/rbac.yaml")).unwrap();
+    let whole: Vec<Value> = manifest::parse(&text)
+        .unwrap()
+        .into_iter()
+        .map(|document| document.object)
+        .collect();
+    let mut tried = 0;
+    for (at, object) in whole.iter().enumerate() {
+        let rules = object["rules"].as_array().cloned().unwrap_or_default();
+        for (rule, content) in rules.iter().enumerate() {
+            for (place, verb) in content["verbs"].as_array().unwrap().iter().enumerate() {
+                let mut less = whole.clone();
+                less[at]["rules"][rule]["verbs"]
+                    .as_array_mut()
+                    .unwrap()
+                    .remove(place);
+                if less[at]["rules"][rule]["verbs"] == json!([]) {
+                    less[at]["rules"].as_array_mut().unwrap().remove(rule);
+                }
+                let resource = content["resources"][0].as_str().unwrap();
+                is_missed(&server, &client, &less, verb.as_str().unwrap(), resource).await;
+                tried += 1;
+            }
+        }
+    }
+    assert_eq!(tried, 6);
+}
+
+async fn is_missed(
+    server: &ApiServer,
+    client: &Client,
+    less: &[Value],
+    verb: &str,
+    resource: &str,
+) {
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": less }).to_string();
+    let applied = kubectl(server, &["apply", "-f", "-"], &list);
+    assert!(applied.status.success(), "{}", said(&applied));
+    let group = match resource {
+        "secrets" => "",
+        "eventbus" => "argoproj.io",
+        _ => "admissionregistration.k8s.io",
+    };
+    eventually("the right to be gone", LIMIT, async || {
+        let name = if resource == "secrets" { SECRET } else { CONFIGURATION };
+        let review: SubjectAccessReview = serde_json::from_value(json!({ "spec": {
+            "user": ACCOUNT,
+            "resourceAttributes": { "namespace": NAMESPACE, "verb": verb, "group": group, "resource": resource, "name": name },
+        }}))
+        .unwrap();
+        let answer = Api::all(client.clone()).create(&PostParams::default(), &review).await;
+        (!answer.unwrap().status.unwrap().allowed).then_some(())
+    })
+    .await;
+    let secrets = Api::<Secret>::namespaced(client.clone(), NAMESPACE);
+    drop(secrets.delete(SECRET, &DeleteParams::default()).await);
+    let configurations = Api::<ValidatingWebhookConfiguration>::all(client.clone());
+    drop(
+        configurations
+            .delete(CONFIGURATION, &DeleteParams::default())
+            .await,
+    );
+    let port = free_port();
+    register(client, port).await;
+    let mut process = webhook(server, port)
+        .args(["--validity", "10s"])
+        .env("KUBECONFIG", server.kubeconfig_as(ACCOUNT))
+        .start();
+    if resource == "eventbus" {
+        asked(client).await;
+        create(
+            &api(client, "Sensor"),
+            &object("Sensor", "s", sensor("default")),
+        )
+        .await
+        .unwrap();
+    }
+    let line = format!("cannot {verb} resource \\\"{resource}\\\"");
+    let plain = format!("cannot {verb} resource \"{resource}\"");
+    eventually(
+        &format!("{verb} {resource} to be missed"),
+        LIMIT,
+        async || {
+            let said = process.stderr();
+            (said.contains(&line) || said.contains(&plain)).then_some(())
+        },
+    )
+    .await;
+    process.terminate();
+    process.wait_exit(LIMIT).await;
 }
 
 #[tokio::test]

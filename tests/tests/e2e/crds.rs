@@ -244,6 +244,29 @@ async fn the_definitions_install_over_argos_and_keep_what_is_there() {
     );
 }
 
+#[tokio::test]
+async fn every_manifest_is_taken_by_an_api_server() {
+    let server = ApiServer::start().await;
+    server.create_namespace(NAMESPACE).await;
+    let all = manifests("");
+    let applied = kubectl(&server, &["apply", "-k", all.to_str().unwrap()], "");
+    let said = crds_text(&applied);
+    assert!(!said.contains("Warning"), "{said}");
+    for made in [
+        "customresourcedefinition.apiextensions.k8s.io/sensors.argoproj.io created",
+        "deployment.apps/tiphys-webhook created",
+        "validatingwebhookconfiguration.admissionregistration.k8s.io/webhook.tiphys.dev created",
+    ] {
+        assert!(said.contains(made), "{made}\n{said}");
+    }
+    let again = kubectl(&server, &["apply", "-k", all.to_str().unwrap()], "");
+    assert!(
+        !crds_text(&again).contains("configured"),
+        "{}",
+        crds_text(&again)
+    );
+}
+
 fn crds_text(output: &Output) -> String {
     assert!(output.status.success(), "{}", said(output));
     said(output)
