@@ -1,5 +1,7 @@
 //! Where log lines go: standard error, as text on a terminal and as JSON otherwise. Set up once.
 
+mod json;
+
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
@@ -45,8 +47,8 @@ pub(crate) fn start(level: &str, format: Format) -> anyhow::Result<Reload> {
     } else {
         let layer = tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
-            .json()
-            .flatten_event(true);
+            .fmt_fields(json::Members)
+            .event_format(json::Line);
         registry.with(layer).try_init()?;
     }
     Ok(Box::new(move |level| {
