@@ -255,11 +255,11 @@ fn ids(events: &Events) -> String {
 }
 
 fn success(trigger: &str, events: &Events, fired: &Fired) {
-    if !tracing::enabled!(tracing::Level::INFO) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }
     let dependencies: Vec<&str> = events.keys().map(String::as_str).collect();
-    tracing::info!(
+    tracing::debug!(
         triggeredBy = dependencies.join(","),
         triggeredByEvents = ids(events),
         effect = ?fired,
