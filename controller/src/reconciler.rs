@@ -181,7 +181,11 @@ impl Reconciler {
         let mut hasher = DefaultHasher::new();
         relevant.to_string().hash(&mut hasher);
         let version = hasher.finish();
-        if self.known.get(key).is_some_and(|known| known.version == version) {
+        if self
+            .known
+            .get(key)
+            .is_some_and(|known| known.version == version)
+        {
             return false;
         }
         let known = Known {

@@ -190,7 +190,9 @@ fn version(object: &SensorObject) -> u64 {
     let mut hasher = DefaultHasher::new();
     object.annotations.hash(&mut hasher);
     // Maps are sorted, so equal specs give equal text.
-    serde_json::to_string(&object.spec).unwrap_or_default().hash(&mut hasher);
+    serde_json::to_string(&object.spec)
+        .unwrap_or_default()
+        .hash(&mut hasher);
     hasher.finish()
 }
 

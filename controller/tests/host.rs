@@ -107,12 +107,12 @@ impl Fixture {
         let snapshot = self
             .until(|snapshot| snapshot.objects.get(&key).is_some_and(&what))
             .await;
-        snapshot.objects[&key].clone()
+        snapshot.objects.get(&key).cloned().unwrap()
     }
 
     async fn post(&self, path: &str, body: &str) -> u16 {
         let snapshot = self.until(|snapshot| !snapshot.addresses.is_empty()).await;
-        let url = format!("http://{}{path}", snapshot.addresses[0]);
+        let url = format!("http://{}{path}", snapshot.addresses.first().unwrap());
         // Another test may have installed it already.
         drop(rustls::crypto::ring::default_provider().install_default());
         let http = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -69,8 +69,10 @@ pub fn describe(workflow: &Workflow, now: Timestamp) -> String {
                 .as_ref()
                 .map_or("", |value| value.0.as_str());
             let key = format!("{}:", parameter.name);
-            out.push_str(&format!("  {key:<18} {value}
-"));
+            out.push_str(&format!(
+                "  {key:<18} {value}
+"
+            ));
         }
     }
     if !status.nodes.is_empty() {

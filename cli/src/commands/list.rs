@@ -30,7 +30,12 @@ pub(crate) async fn run(args: &List) -> anyhow::Result<()> {
             .is_some_and(|status| status.phase.is_done())
     };
     workflows.retain(|workflow| {
-        !(args.running && done(workflow)) && !(args.completed && !done(workflow))
+        let done = done(workflow);
+        if args.running {
+            !done
+        } else {
+            done || !args.completed
+        }
     });
     workflows.sort_by_key(|workflow| std::cmp::Reverse(workflow.creation_timestamp()));
     match args.output {

@@ -10,7 +10,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
 
 /// Writes fields as `,"name":value` again and again, ready to be copied into an object.
 #[derive(Debug, Default)]
@@ -57,11 +57,7 @@ where
         let mut visitor = Visitor::new(writer.by_ref());
         event.record(&mut visitor);
         visitor.result?;
-        for span in cx
-            .event_scope()
-            .into_iter()
-            .flat_map(|scope| scope.from_root())
-        {
+        for span in cx.event_scope().into_iter().flat_map(Scope::from_root) {
             if let Some(fields) = span.extensions().get::<FormattedFields<N>>() {
                 writer.write_str(&fields.fields)?;
             }

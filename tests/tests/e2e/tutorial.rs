@@ -117,7 +117,10 @@ async fn the_same_yaml_runs_on_a_real_jetstream() {
         .await
         .unwrap();
     assert_eq!(
-        message.headers.get("Nats-Msg-Id").map(|id| id.as_str()),
+        message
+            .headers
+            .get("Nats-Msg-Id")
+            .map(async_nats::HeaderValue::as_str),
         Some(event.as_str())
     );
     let envelope: Value = serde_json::from_slice(&message.payload).unwrap();
