@@ -60,19 +60,14 @@ pub(crate) async fn run(args: &Dead) -> anyhow::Result<ExitCode> {
             &letters(args, Request::Dead { sensor, id: None }).await?,
         )?,
         What::Show { id } => {
-            let id = Some(id.clone());
-            let found = letters(
-                args,
-                Request::Dead {
-                    sensor,
-                    id: id.clone(),
-                },
-            )
-            .await?;
+            let request = Request::Dead {
+                sensor,
+                id: Some(id.clone()),
+            };
+            let found = letters(args, request).await?;
             anyhow::ensure!(
                 !found.is_empty(),
-                "there is no dead event {:?}; `tiphys dead list` shows all",
-                id.unwrap_or_default()
+                "there is no dead event {id:?}; `tiphys dead list` shows all"
             );
             show(args, &found)?;
         }
