@@ -40,7 +40,10 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn error(&self, what: &'static str) -> JsonError {
-        JsonError { what, offset: self.at }
+        JsonError {
+            what,
+            offset: self.at,
+        }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -141,7 +144,11 @@ impl Reader<'_> {
         while matches!(self.peek(), Some(b'0'..=b'9')) {
             self.at += 1;
         }
-        if self.at == start { Err(self.error("expected a digit")) } else { Ok(()) }
+        if self.at == start {
+            Err(self.error("expected a digit"))
+        } else {
+            Ok(())
+        }
     }
 
     fn number(&mut self) -> Result<Value, JsonError> {
@@ -183,8 +190,8 @@ impl Reader<'_> {
             self.at += plain;
             match self.peek() {
                 Some(b'"') => {
-                    let text =
-                        String::from_utf8(out).map_err(|_| self.error("invalid UTF-8 in a string"))?;
+                    let text = String::from_utf8(out)
+                        .map_err(|_| self.error("invalid UTF-8 in a string"))?;
                     self.at += 1;
                     return Ok(text);
                 }
@@ -198,7 +205,9 @@ impl Reader<'_> {
     }
 
     fn escape(&mut self, out: &mut Vec<u8>) -> Result<(), JsonError> {
-        let byte = self.peek().ok_or_else(|| self.error("unterminated string"))?;
+        let byte = self
+            .peek()
+            .ok_or_else(|| self.error("unterminated string"))?;
         self.at += 1;
         let plain = match byte {
             b'"' | b'\\' | b'/' => byte,
@@ -234,7 +243,10 @@ impl Reader<'_> {
     }
 
     fn hex(&mut self) -> Result<u16, JsonError> {
-        let digits = self.text.get(self.at..self.at + 4).and_then(|four| str::from_utf8(four).ok());
+        let digits = self
+            .text
+            .get(self.at..self.at + 4)
+            .and_then(|four| str::from_utf8(four).ok());
         let digits = digits.filter(|four| four.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let code = digits.and_then(|four| u16::from_str_radix(four, 16).ok());
         let code = code.ok_or_else(|| self.error("expected four hex digits"))?;
@@ -355,6 +367,9 @@ mod tests {
             assert_eq!(parse(text), Err(JsonError { what, offset }));
         }
         let deep = "[".repeat(100_000);
-        assert_eq!(parse(deep.as_bytes()).unwrap_err().what, "nested too deeply");
+        assert_eq!(
+            parse(deep.as_bytes()).unwrap_err().what,
+            "nested too deeply"
+        );
     }
 }

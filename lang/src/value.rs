@@ -53,7 +53,9 @@ impl Number {
     /// `None` for NaN and the infinities, which JSON does not have.
     #[must_use]
     pub fn from_f64(float: f64) -> Option<Self> {
-        float.is_finite().then(|| Self::from_json_text(&format_f64(float)))
+        float
+            .is_finite()
+            .then(|| Self::from_json_text(&format_f64(float)))
     }
 
     /// The integer, where the number is a whole one that fits, however it is written (`1`, `1.0`, `1e3`).
@@ -76,7 +78,10 @@ impl Number {
 
     /// The nearest float.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "the nearest float is what is asked for")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the nearest float is what is asked for"
+    )]
     pub fn as_f64(&self) -> f64 {
         match &self.0 {
             Repr::Int(int) => *int as f64,
@@ -125,7 +130,11 @@ fn whole(text: &str) -> Option<String> {
         before.to_owned()
     };
     let plain = plain.trim_start_matches('0');
-    Some(if plain.is_empty() { "0".to_owned() } else { format!("{sign}{plain}") })
+    Some(if plain.is_empty() {
+        "0".to_owned()
+    } else {
+        format!("{sign}{plain}")
+    })
 }
 
 /// A float as Go's `encoding/json` and ECMAScript write it.
@@ -140,7 +149,9 @@ pub fn format_f64(float: f64) -> String {
     }
     let text = format!("{float:e}");
     match text.split_once('e') {
-        Some((mantissa, exponent)) if !exponent.starts_with('-') => format!("{mantissa}e+{exponent}"),
+        Some((mantissa, exponent)) if !exponent.starts_with('-') => {
+            format!("{mantissa}e+{exponent}")
+        }
         Some((mantissa, exponent)) => {
             let digits = exponent.trim_start_matches('-');
             // Go pads to two digits in `strconv` and strips that zero again in `encoding/json`.
@@ -269,7 +280,11 @@ mod tests {
             ("0.10e1", Some(1), 1.0),
             ("1.5", None, 1.5),
             ("-0", Some(0), -0.0),
-            ("9007199254740993", Some(9_007_199_254_740_993), 9_007_199_254_740_992.0),
+            (
+                "9007199254740993",
+                Some(9_007_199_254_740_993),
+                9_007_199_254_740_992.0,
+            ),
             ("12345678901234567890123", None, 1.234_567_890_123_456_8e22),
             ("1e400", None, f64::INFINITY),
             ("1e-7", None, 1e-7),
