@@ -22,15 +22,12 @@ mod builtins;
 mod closures;
 mod environment;
 mod eval;
-pub(crate) mod gofmt;
-pub(crate) mod layout;
 mod lexer;
 mod ops;
 mod output;
 mod parser;
 mod postfix;
 mod primary;
-pub(crate) mod re2;
 mod times;
 mod value;
 

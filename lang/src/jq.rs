@@ -28,6 +28,8 @@ mod paths;
 mod prelude;
 mod rewrite;
 
+use std::time::Duration;
+
 use crate::value::Value;
 
 /// The longest filter.
@@ -67,6 +69,8 @@ pub enum JqError {
 /// A compiled filter; run it from as many threads as needed.
 pub struct Filter {
     program: bounded::Program,
+    /// The longest run.
+    time: Duration,
 }
 
 impl std::fmt::Debug for Filter {
@@ -81,7 +85,11 @@ impl Filter {
     /// # Errors
     /// For what is not jq, unknown functions and variables, and texts that are too long or too deep.
     pub fn compile(text: &str) -> Result<Self, JqError> {
-        bounded::compile(text).map(|program| Self { program })
+        let program = bounded::compile(text)?;
+        Ok(Self {
+            program,
+            time: budget::MAX_TIME,
+        })
     }
 
     /// The first output, if there is any.
@@ -89,7 +97,9 @@ impl Filter {
     /// # Errors
     /// When the filter fails before its first output, or its budget is used up.
     pub fn first(&self, input: &Value) -> Result<Option<Value>, JqError> {
-        Ok(bounded::run(&self.program, input, 1)?.into_iter().next())
+        Ok(bounded::run(&self.program, input, 1, self.time)?
+            .into_iter()
+            .next())
     }
 
     /// The outputs, `limit` of them at most.
@@ -97,7 +107,7 @@ impl Filter {
     /// # Errors
     /// When the filter fails before that, or its budget is used up.
     pub fn all(&self, input: &Value, limit: usize) -> Result<Vec<Value>, JqError> {
-        bounded::run(&self.program, input, limit)
+        bounded::run(&self.program, input, limit, self.time)
     }
 
     /// The first output for an event, as a sensor's transformation asks: an object from an object or null.

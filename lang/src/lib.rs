@@ -10,6 +10,7 @@
 pub mod condition;
 pub mod expr;
 pub mod gjson;
+mod go;
 pub mod gotemplate;
 pub mod govaluate;
 pub mod handlebars;

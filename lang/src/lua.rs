@@ -26,6 +26,8 @@
 mod convert;
 mod sandbox;
 
+use std::time::Duration;
+
 use crate::value::Value;
 
 /// The longest script.
@@ -68,6 +70,8 @@ pub enum ScriptError {
 #[derive(Debug, Clone)]
 pub struct Script {
     bytecode: Vec<u8>,
+    /// The longest run.
+    time: Duration,
 }
 
 impl Script {
@@ -76,7 +80,11 @@ impl Script {
     /// # Errors
     /// For what is not Lua, and texts that are too long or too deep.
     pub fn compile(text: &str) -> Result<Self, ScriptError> {
-        sandbox::compile(text).map(|bytecode| Self { bytecode })
+        let bytecode = sandbox::compile(text)?;
+        Ok(Self {
+            bytecode,
+            time: sandbox::MAX_TIME,
+        })
     }
 
     /// Whether the last value that the script returns is the boolean `true`.
@@ -84,7 +92,7 @@ impl Script {
     /// # Errors
     /// When the event is not an object, the script fails or its budget is used up.
     pub fn eval_filter(&self, event: &Value) -> Result<bool, ScriptError> {
-        sandbox::run(&self.bytecode, event, |last, _, _| {
+        sandbox::run(&self.bytecode, event, self.time, |last, _, _| {
             Ok(matches!(last, mlua::Value::Boolean(true)))
         })
     }
@@ -94,11 +102,16 @@ impl Script {
     /// # Errors
     /// As [`Script::eval_filter`], and when the result is no table or has no JSON.
     pub fn transform(&self, event: &Value) -> Result<Value, ScriptError> {
-        sandbox::run(&self.bytecode, event, |last, origins, event| match last {
-            mlua::Value::Table(table) => convert::to_json(&table, origins, event),
-            mlua::Value::Integer(_) => Err(ScriptError::NotTable("number".to_owned())),
-            other => Err(ScriptError::NotTable(other.type_name().to_owned())),
-        })
+        sandbox::run(
+            &self.bytecode,
+            event,
+            self.time,
+            |last, origins, event| match last {
+                mlua::Value::Table(table) => convert::to_json(&table, origins, event),
+                mlua::Value::Integer(_) => Err(ScriptError::NotTable("number".to_owned())),
+                other => Err(ScriptError::NotTable(other.type_name().to_owned())),
+            },
+        )
     }
 }
 

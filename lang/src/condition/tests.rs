@@ -1,3 +1,5 @@
+//! Case tables of trigger conditions.
+
 use super::*;
 
 #[track_caller]

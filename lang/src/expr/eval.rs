@@ -3,7 +3,8 @@
 
 use super::ast::{Comparison, Kind, Link, Node, Operator, Pointer};
 use super::value::{Entries, Helper, Text, V};
-use super::{EvalError, builtins, ops, place, re2};
+use super::{EvalError, builtins, ops, place};
+use crate::go::re2;
 use crate::value::Map;
 
 /// The most steps: nodes, elements, and 64 bytes of text each.

@@ -1,8 +1,9 @@
 //! Values as text and as JSON.
 //! It never loses a value in silence: what JSON lacks has no answer.
 
+use super::times;
 use super::value::{Array, Entries, Key, V};
-use super::{gofmt, times};
+use crate::go::{float, print, time};
 use crate::value::{Number, Value};
 
 impl<'a> V<'a> {
@@ -12,14 +13,14 @@ impl<'a> V<'a> {
             Self::Nil => "<nil>".to_owned(),
             Self::Bool(truth) => truth.to_string(),
             Self::Int(int) => int.to_string(),
-            Self::Float(float) => gofmt::float(*float),
-            Self::Number(number) => gofmt::number_text(number),
+            Self::Float(float) => float::shortest(*float),
+            Self::Number(number) => print::number_text(number),
             Self::Text(text) => text.as_str().to_owned(),
             Self::Time(time) => times::print(time),
-            Self::Duration(nanos) => times::print_duration(*nanos),
+            Self::Duration(nanos) => time::duration_text(*nanos),
             Self::Zone(zone) => times::zone_label(zone),
-            Self::Month(month) => super::layout::month_name(*month).to_owned(),
-            Self::Weekday(day) => super::layout::day_name(*day).to_owned(),
+            Self::Month(month) => time::month_name(*month).to_owned(),
+            Self::Weekday(day) => time::day_name(*day).to_owned(),
             Self::Function(_) => "func".to_owned(),
             Self::Array(_) | Self::Bytes(_) => {
                 let items: Vec<String> = self

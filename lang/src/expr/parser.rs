@@ -1,9 +1,10 @@
 //! Tokens to a tree, with names of `let` resolved to slots.
 //! It never recurses without counting, so no text can overflow the stack.
 
+use super::CompileError;
 use super::ast::{Comparison, Kind, Link, Node, Operator};
 use super::lexer::{Kind as Word, Token};
-use super::{CompileError, re2};
+use crate::go::re2;
 
 /// The most expressions inside each other.
 const MAX_DEPTH: usize = 120;

@@ -1,3 +1,5 @@
+//! Case tables of expr-lang, beside the files in `tests`.
+
 use super::*;
 use crate::json;
 

@@ -6,19 +6,24 @@ use std::rc::Rc;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp, Zoned};
 
-use super::layout;
 use super::value::V;
+use crate::go::quote;
+use crate::go::time::{self, Moment};
 
 const SECOND: i64 = 1_000_000_000;
 
 /// As `time.Time.String`.
 pub(super) fn print(time: &Zoned) -> String {
-    layout::format(time, "2006-01-02 15:04:05.999999999 -0700 MST")
+    Moment::from(time).to_string()
 }
 
 /// As a time is written in JSON.
 pub(super) fn rfc3339(time: &Zoned) -> String {
-    layout::format(time, "2006-01-02T15:04:05.999999999Z07:00")
+    format(time, "2006-01-02T15:04:05.999999999Z07:00")
+}
+
+fn format(time: &Zoned, layout: &str) -> String {
+    quote::to_string(Moment::from(time).format(layout.as_bytes()))
 }
 
 pub(super) fn zone_label(zone: &TimeZone) -> String {
@@ -26,82 +31,6 @@ pub(super) fn zone_label(zone: &TimeZone) -> String {
         Some(name) => name.to_owned(),
         None => "UTC".to_owned(),
     }
-}
-
-/// As `time.Duration.String`: `1h30m0s`, `1.5s`, `300ms`, `0s`.
-pub(super) fn print_duration(nanos: i64) -> String {
-    let sign = if nanos < 0 { "-" } else { "" };
-    let size = nanos.unsigned_abs();
-    let fraction = |value: u64, unit: u64| {
-        let digits = unit.ilog10() as usize;
-        let text = format!("{}.{:0digits$}", value / unit, value % unit);
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    };
-    match size {
-        0 => "0s".to_owned(),
-        1..1_000 => format!("{sign}{size}ns"),
-        1_000..1_000_000 => format!("{sign}{}µs", fraction(size, 1_000)),
-        1_000_000..1_000_000_000 => format!("{sign}{}ms", fraction(size, 1_000_000)),
-        _ => {
-            let minutes = size / 60_000_000_000;
-            let seconds = fraction(size % 60_000_000_000, 1_000_000_000);
-            match (minutes / 60, minutes % 60) {
-                (0, 0) => format!("{sign}{seconds}s"),
-                (0, minutes) => format!("{sign}{minutes}m{seconds}s"),
-                (hours, minutes) => format!("{sign}{hours}h{minutes}m{seconds}s"),
-            }
-        }
-    }
-}
-
-/// As `time.ParseDuration`: `1h30m`, `-1.5s`, `0`.
-pub(super) fn parse_duration(text: &str) -> Option<i64> {
-    let (negative, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Some(0);
-    }
-    if rest.is_empty() {
-        return None;
-    }
-    let mut total: i128 = 0;
-    while !rest.is_empty() {
-        let end = rest.find(|char: char| !(char.is_ascii_digit() || char == '.'))?;
-        let number = rest.get(..end)?;
-        rest = rest.get(end..)?;
-        let (int, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if (int.is_empty() && fraction.is_empty()) || fraction.contains('.') {
-            return None;
-        }
-        let units: [(&str, i128); 8] = [
-            ("ns", 1),
-            ("us", 1_000),
-            ("µs", 1_000),
-            ("μs", 1_000),
-            ("ms", 1_000_000),
-            ("s", 1_000_000_000),
-            ("m", 60_000_000_000),
-            ("h", 3_600_000_000_000),
-        ];
-        let end = rest
-            .find(|char: char| char == '.' || char.is_ascii_digit())
-            .unwrap_or(rest.len());
-        let name = rest.get(..end)?;
-        let (_, unit) = units.iter().find(|(unit, _)| *unit == name)?;
-        rest = rest.get(end..)?;
-        let whole: i128 = if int.is_empty() { 0 } else { int.parse().ok()? };
-        total = total.checked_add(whole.checked_mul(*unit)?)?;
-        if !fraction.is_empty() {
-            // Digits below a nanosecond are cut.
-            let digits: String = fraction.chars().take(18).collect();
-            let base = 10_i128.checked_pow(u32::try_from(digits.len()).ok()?)?;
-            total += digits.parse::<i128>().ok()? * unit / base;
-        }
-    }
-    let total = if negative { -total } else { total };
-    i64::try_from(total).ok()
 }
 
 /// A time plus nanoseconds, where it stays in range.
@@ -145,7 +74,7 @@ pub(super) fn time_method<'a>(time: &Zoned, name: &str, arguments: &[V<'a>]) -> 
         ("UnixMicro", []) => int(i64::try_from(nanos.div_euclid(1_000)).ok()?),
         ("UnixNano", []) => int(i64::try_from(nanos).ok()?),
         ("String", []) => Some(V::text(print(time))),
-        ("Format", [layout]) => Some(V::text(layout::format(time, layout.as_text()?))),
+        ("Format", [layout]) => Some(V::text(format(time, layout.as_text()?))),
         ("UTC" | "Local", []) => Some(made(time.with_time_zone(TimeZone::UTC))),
         ("In", [V::Zone(zone)]) => Some(made(time.with_time_zone((**zone).clone()))),
         ("Location", []) => Some(V::Zone(Rc::new(time.time_zone().clone()))),
@@ -203,7 +132,7 @@ pub(super) fn duration_method<'a>(nanos: i64, name: &str, arguments: &[V<'a>]) -
         ("Milliseconds", []) => Some(V::Int(nanos / 1_000_000)),
         ("Microseconds", []) => Some(V::Int(nanos / 1_000)),
         ("Nanoseconds", []) => Some(V::Int(nanos)),
-        ("String", []) => Some(V::text(print_duration(nanos))),
+        ("String", []) => Some(V::text(time::duration_text(nanos))),
         ("Abs", []) => Some(V::Duration(nanos.checked_abs().unwrap_or(i64::MAX))),
         ("Truncate", [V::Duration(unit)]) if *unit > 0 => Some(V::Duration(nanos - nanos % unit)),
         ("Round", [V::Duration(unit)]) if *unit > 0 => {

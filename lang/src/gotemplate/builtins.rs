@@ -6,8 +6,8 @@ use super::cx::{Answer, Cx, Fault};
 use super::exec::truth;
 use super::funcs::{Function, bytes, function, variadic};
 use super::printf;
-use super::quote;
 use super::value::{Basic, UintType, Val};
+use crate::go::quote;
 use std::cmp::Ordering;
 
 pub(super) const TABLE: &[Function] = &[

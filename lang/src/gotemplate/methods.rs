@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 use super::call::Param::{Duration, Int, Str, Time, Value, Version};
 use super::cx::{Answer, Fault};
 use super::funcs::{Function, bytes, function, int, utf8};
-use super::time::{self, Moment};
-use super::value::{IntType, UintType, Val};
+use super::value::{self, IntType, UintType, Val};
+use crate::go::time::{self, Moment};
 use std::rc::Rc;
 
 /// The method of a value by its name.
@@ -187,7 +187,7 @@ const DURATION: &[Function] = &[
 
 const NAMED: &[Function] = &[function("String", &[Value], |cx, args| {
     match args.first() {
-        Some(Val::Int(int, kind)) => cx.text(time::int_name(*int, *kind)),
+        Some(Val::Int(int, kind)) => cx.text(value::int_name(*int, *kind)),
         _ => Err(Fault::from("no receiver")),
     }
 })];

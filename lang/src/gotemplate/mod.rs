@@ -16,17 +16,12 @@ mod call;
 mod cx;
 mod differences;
 mod exec;
-mod float;
 mod funcs;
-mod layout;
-mod layout_parse;
 mod lexer;
 mod literal;
 mod methods;
 mod parser;
 mod printf;
-mod quote;
-mod time;
 mod value;
 
 #[cfg(test)]
@@ -38,6 +33,7 @@ use std::sync::Arc;
 pub use cx::Limits;
 pub use differences::{DIFFERENCES, function_names};
 
+use crate::go::quote;
 use crate::value::Value;
 use cx::{Cx, Regexes};
 use value::{MapRef, Val};

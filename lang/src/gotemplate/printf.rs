@@ -2,8 +2,8 @@
 //! It never writes beyond the room it is given, and bounds how deep it follows nested values.
 
 use super::cx::{Cx, Fault};
-use super::quote;
-use super::value::{Certificate, IntType, List, MapRef, Val};
+use super::value::{self, Certificate, IntType, List, MapRef, Val};
+use crate::go::quote;
 
 mod number;
 mod parse;
@@ -175,7 +175,7 @@ impl<'p, 'a> Printer<'p, 'a> {
                 let stringer =
                     matches!(kind, IntType::Duration | IntType::Month | IntType::Weekday);
                 if stringer && matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') && !self.flags.sharp_v {
-                    let text = super::time::int_name(*int, *kind);
+                    let text = value::int_name(*int, *kind);
                     return self.text(text.as_bytes(), verb, value);
                 }
                 self.integer(int.unsigned_abs(), *int < 0, verb, value)

@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::rc::Rc;
 
-use super::time::Moment;
+use crate::go::time::{DAYS, MONTHS, Moment, duration_text};
 use crate::value::{Map, Number, Value};
 
 /// Text of a template's value: bytes, as in Go.
@@ -305,5 +305,21 @@ impl<'a> Val<'a> {
             Self::List(list) => list.depth,
             _ => 0,
         }
+    }
+}
+
+/// What a named integer type prints as.
+pub(super) fn int_name(int: i64, kind: IntType) -> String {
+    let named = |names: &[&str], index: i64, what: &str| {
+        let name = usize::try_from(index)
+            .ok()
+            .and_then(|index| names.get(index));
+        name.map_or_else(|| format!("%!{what}({int})"), |name| (*name).to_owned())
+    };
+    match kind {
+        IntType::Month => named(&MONTHS, int - 1, "Month"),
+        IntType::Weekday => named(&DAYS, int, "Weekday"),
+        IntType::Duration => duration_text(int),
+        IntType::Int | IntType::Int64 => int.to_string(),
     }
 }

@@ -3,7 +3,7 @@
 
 use jiff::tz::TimeZone;
 
-use crate::expr::layout;
+use crate::go::layout;
 
 const LAYOUTS: [&str; 13] = [
     layout::ANSIC,
@@ -27,12 +27,12 @@ pub(super) fn unix_seconds(text: &str) -> Option<i64> {
     if text.len() > 64 || !text.starts_with(|char: char| char.is_ascii_alphanumeric()) {
         return None;
     }
-    let time = LAYOUTS
-        .iter()
-        .find_map(|layout| layout::parse(layout, text, &TimeZone::UTC))?;
-    let seconds = time.timestamp().as_second();
+    let time = LAYOUTS.iter().find_map(|layout| {
+        layout::parse(layout.as_bytes(), text.as_bytes(), &TimeZone::UTC).ok()
+    })?;
+    let seconds = time.at.as_second();
     // Whole seconds are counted downwards, also before 1970.
-    Some(if time.timestamp().subsec_nanosecond() < 0 {
+    Some(if time.at.subsec_nanosecond() < 0 {
         seconds - 1
     } else {
         seconds

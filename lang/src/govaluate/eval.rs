@@ -11,7 +11,7 @@ use regex::bytes::Regex;
 use super::lexer::{Operator, Prefix};
 use super::operand::{Operand, compare};
 use super::parser::Node;
-use crate::expr::re2;
+use crate::go::re2;
 use crate::value::Value;
 
 /// The longest text that `+` makes.

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use regex::bytes::Regex;
 
 use super::EvalError;
-use crate::expr::gofmt;
+use crate::go::{float, print};
 use crate::value::{Number, Value};
 
 #[derive(Debug, Clone)]
@@ -134,8 +134,8 @@ impl<'a> Operand<'a> {
     /// As Go's `%v`.
     pub(super) fn print(&self, out: &mut String) {
         match self {
-            Self::Json(value) => gofmt::print(value, out),
-            Self::Float(float) => out.push_str(&gofmt::float(*float)),
+            Self::Json(value) => print::print(value, out),
+            Self::Float(float) => out.push_str(&float::shortest(*float)),
             Self::List(items) => {
                 out.push('[');
                 for (index, item) in items.iter().enumerate() {

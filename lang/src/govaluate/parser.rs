@@ -5,7 +5,7 @@ use regex::bytes::Regex;
 
 use super::CompileError;
 use super::lexer::{Kind, Operator, Prefix, Token};
-use crate::expr::re2;
+use crate::go::re2;
 use crate::value::Value;
 
 /// The most levels of parentheses and operators inside each other.

@@ -1,3 +1,5 @@
+//! Case tables of govaluate, beside the files in `tests`.
+
 use super::*;
 use crate::json;
 

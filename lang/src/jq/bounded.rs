@@ -1,6 +1,8 @@
 //! Compiles rewritten filters and runs them on a thread with a large stack.
 //! It never lets an error of the budget be caught for good.
 
+use std::time::Duration;
+
 use jaq_core::data::HasLut;
 use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
 use jaq_core::load::{Arena, Error as LoadError, File, Loader, parse, span};
@@ -200,12 +202,22 @@ fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, JqError
     })
 }
 
-pub(super) fn run(program: &Program, input: &Value, limit: usize) -> Result<Vec<Value>, JqError> {
-    on_large_stack(|| run_here(program, input, limit))?
+pub(super) fn run(
+    program: &Program,
+    input: &Value,
+    limit: usize,
+    time: Duration,
+) -> Result<Vec<Value>, JqError> {
+    on_large_stack(|| run_here(program, input, limit, time))?
 }
 
-fn run_here(program: &Program, input: &Value, limit: usize) -> Result<Vec<Value>, JqError> {
-    let budget = Budget::new();
+fn run_here(
+    program: &Program,
+    input: &Value,
+    limit: usize,
+    time: Duration,
+) -> Result<Vec<Value>, JqError> {
+    let budget = Budget::new(time);
     let data = Data {
         lut: &program.lut,
         budget: &budget,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jaq_json::{Error, Val};
 
 /// The longest run.
-const MAX_TIME: Duration = Duration::from_secs(1);
+pub(super) const MAX_TIME: Duration = Duration::from_secs(1);
 
 /// The most steps: calls, pipe stages, elements.
 const MAX_STEPS: u64 = 5_000_000;
@@ -49,9 +49,9 @@ fn stack_place() -> usize {
 }
 
 impl Budget {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(time: Duration) -> Self {
         Self {
-            deadline: Instant::now() + MAX_TIME,
+            deadline: Instant::now() + time,
             base: stack_place(),
             steps: Cell::new(0),
             visits: Cell::new(0),

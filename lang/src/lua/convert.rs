@@ -4,7 +4,7 @@
 use mlua::{Lua, Table};
 
 use super::ScriptError;
-use crate::expr::gofmt;
+use crate::go::float;
 use crate::value::{Map, Number, Value};
 
 /// The deepest result.
@@ -261,7 +261,7 @@ fn number(float: f64, source: Option<&Value>) -> Result<Value, ScriptError> {
         }
         _ => match Number::from_f64(float) {
             Some(number) => Ok(Value::Number(number)),
-            None => no_json(format!("{} is no number there", gofmt::float(float))),
+            None => no_json(format!("{} is no number there", float::shortest(float))),
         },
     }
 }
@@ -289,7 +289,7 @@ fn key_text(key: &mlua::Value) -> Result<String, ScriptError> {
         mlua::Value::Number(float) if float.fract() == 0.0 && float.abs() < 1e18 => {
             format!("{float:.0}")
         }
-        mlua::Value::Number(float) => gofmt::float(*float),
+        mlua::Value::Number(float) => float::shortest(*float),
         mlua::Value::Boolean(truth) => truth.to_string(),
         other => return no_json(format!("a {} is a key", other.type_name())),
     })

@@ -13,7 +13,7 @@ use super::{MAX_TEXT, ScriptError};
 use crate::value::Value;
 
 /// The longest run.
-const MAX_TIME: Duration = Duration::from_secs(1);
+pub(super) const MAX_TIME: Duration = Duration::from_secs(1);
 
 /// The most loop turns and calls.
 const MAX_STEPS: u64 = 20_000_000;
@@ -98,13 +98,14 @@ impl Limits {
 pub(super) fn run<T>(
     bytecode: &[u8],
     event: &Value,
+    time: Duration,
     finish: impl FnOnce(mlua::Value, &Origins, &Value) -> Result<T, ScriptError>,
 ) -> Result<T, ScriptError> {
     if !matches!(event, Value::Object(_) | Value::Null) {
         return Err(ScriptError::Event(event.kind()));
     }
     let limits = Arc::new(Limits::default());
-    let outcome = attempt(bytecode, event, &limits);
+    let outcome = attempt(bytecode, event, time, &limits);
     // A script may have caught the error of a limit and returned as if nothing was.
     if let Some(what) = limits.exceeded() {
         return Err(ScriptError::Budget(what));
@@ -116,6 +117,7 @@ pub(super) fn run<T>(
 fn attempt(
     bytecode: &[u8],
     event: &Value,
+    time: Duration,
     limits: &Arc<Limits>,
 ) -> mlua::Result<(Lua, mlua::Value, Origins)> {
     let libraries = StdLib::COROUTINE | StdLib::TABLE | StdLib::STRING | StdLib::MATH;
@@ -131,7 +133,7 @@ fn attempt(
     let globals = lua.globals();
     globals.raw_set("event", table)?;
     globals.raw_set("_G", &globals)?;
-    watch(&lua, Arc::clone(limits));
+    watch(&lua, time, Arc::clone(limits));
     let chunk = lua
         .load(bytecode)
         .set_mode(ChunkMode::Binary)
@@ -143,13 +145,13 @@ fn attempt(
 }
 
 /// Ends the run at the next loop turn or call once a limit is passed, and again whenever that is caught.
-fn watch(lua: &Lua, limits: Arc<Limits>) {
+fn watch(lua: &Lua, time: Duration, limits: Arc<Limits>) {
     let start = Instant::now();
     lua.set_interrupt(move |_| {
         let steps = limits.steps.fetch_add(1, Ordering::Relaxed);
         if steps > MAX_STEPS {
             limits.exceeded.store(2, Ordering::Relaxed);
-        } else if steps.is_multiple_of(64) && start.elapsed() > MAX_TIME {
+        } else if steps.is_multiple_of(64) && start.elapsed() > time {
             limits.exceeded.store(1, Ordering::Relaxed);
         }
         match limits.exceeded() {

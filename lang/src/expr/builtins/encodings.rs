@@ -12,8 +12,8 @@ use jsonpath_rust::JsonPath as _;
 
 use super::super::ast::Builtin;
 use super::super::value::{Entries, V};
-use super::super::{layout, times};
 use super::{Answer, misfit};
+use crate::go::{layout, time as go_time};
 use crate::json::{self, Escape};
 use crate::value::Value;
 
@@ -70,9 +70,9 @@ pub(super) fn call<'a>(builtin: Builtin, arguments: &[V<'a>]) -> Answer<'a> {
         (Builtin::Now, []) => Ok(time(Zoned::now().with_time_zone(TimeZone::UTC))),
         (Builtin::Now, [V::Zone(zone)]) => Ok(time(Zoned::now().with_time_zone((**zone).clone()))),
         (Builtin::Duration, [text, ..]) => match text.as_text() {
-            Some(text) => times::parse_duration(text)
+            Some(text) => go_time::parse_duration(text)
                 .map(V::Duration)
-                .ok_or_else(|| "needs a text like \"1h30m\"".to_owned()),
+                .map_err(|_| "needs a text like \"1h30m\"".to_owned()),
             None => misfit(arguments),
         },
         (Builtin::Timezone, [name, ..]) => match name.as_text() {
@@ -90,21 +90,23 @@ fn time<'a>(time: Zoned) -> V<'a> {
 }
 
 fn zone(name: &str) -> Result<TimeZone, String> {
-    match name {
-        "" | "UTC" | "Local" => Ok(TimeZone::UTC),
-        _ => TimeZone::get(name)
-            .map_err(|_| "needs the name of a zone, like \"Europe/Berlin\"".to_owned()),
-    }
+    go_time::load_zone(name.as_bytes(), &TimeZone::UTC)
+        .ok_or_else(|| "needs the name of a zone, like \"Europe/Berlin\"".to_owned())
+}
+
+fn parse(layout: &str, text: &str, zone: &TimeZone) -> Option<Zoned> {
+    let moment = layout::parse(layout.as_bytes(), text.as_bytes(), zone).ok()?;
+    Some(moment.to_zoned())
 }
 
 fn date<'a>(arguments: &[V<'a>], default: &TimeZone) -> Answer<'a> {
     let texts: Option<Vec<&str>> = arguments.iter().map(V::as_text).collect();
     let parsed = match texts.as_deref() {
-        Some([text, layout]) => layout::parse(layout, text, default),
-        Some([text, layout, name]) => layout::parse(layout, text, &zone(name)?),
+        Some([text, layout]) => parse(layout, text, default),
+        Some([text, layout, name]) => parse(layout, text, &zone(name)?),
         Some([text, ..]) => LAYOUTS
             .iter()
-            .find_map(|layout| layout::parse(layout, text, default)),
+            .find_map(|layout| parse(layout, text, default)),
         _ => return misfit(arguments),
     };
     parsed

@@ -2,10 +2,10 @@
 //! It never reads the machine's zone: `Local` is what the limits say.
 
 use super::{Function, any, bytes, function, utf8};
+use crate::go::layout;
+use crate::go::time::{self, Moment};
 use crate::gotemplate::call::Param::{Any, Str, Time};
 use crate::gotemplate::cx::{Answer, Cx, Fault};
-use crate::gotemplate::layout_parse;
-use crate::gotemplate::time::{self, Moment};
 use crate::gotemplate::value::{IntType, Val};
 use jiff::tz::TimeZone;
 use std::rc::Rc;
@@ -37,11 +37,11 @@ pub(super) const TABLE: &[Function] = &[
         modify(args, true)
     }),
     function("toDate", &[Str, Str], |cx, args| {
-        let parsed = layout_parse::parse(bytes(args, 0), bytes(args, 1), &cx.limits.zone);
+        let parsed = layout::parse(bytes(args, 0), bytes(args, 1), &cx.limits.zone);
         wrap(parsed.unwrap_or_else(|_| Moment::zero()))
     }),
     function("mustToDate", &[Str, Str], |cx, args| {
-        wrap(layout_parse::parse(
+        wrap(layout::parse(
             bytes(args, 0),
             bytes(args, 1),
             &cx.limits.zone,
@@ -90,9 +90,9 @@ fn parse_seconds(text: &[u8]) -> i64 {
 fn date<'a>(cx: &Cx<'a>, value: &Val<'a>) -> Result<Moment, Fault> {
     match value {
         Val::Time(moment) => Ok((**moment).clone()),
-        Val::Int(seconds, IntType::Int | IntType::Int64) => Moment::from_seconds(*seconds),
+        Val::Int(seconds, IntType::Int | IntType::Int64) => Ok(Moment::from_seconds(*seconds)?),
         Val::Num(number) if number.as_i64().is_some() => {
-            Moment::from_seconds(number.as_i64().unwrap_or(0))
+            Ok(Moment::from_seconds(number.as_i64().unwrap_or(0))?)
         }
         _ => Ok(Moment::new(cx.now(), cx.limits.zone.clone())),
     }
@@ -110,7 +110,7 @@ fn modify<'a>(args: &[Val<'a>], must: bool) -> Answer<'a> {
     };
     match time::parse_duration(&utf8(args, 0)) {
         Ok(nanoseconds) => wrap(moment.add(nanoseconds)?),
-        Err(fault) if must => Err(fault),
+        Err(what) if must => Err(Fault(what)),
         Err(_) => Ok(any(args, 1).clone()),
     }
 }

@@ -2,9 +2,9 @@
 //! It never writes a float that JSON does not have: as in Go, that is an error.
 
 use super::{Function, any, bytes, function};
+use crate::go::quote;
 use crate::gotemplate::call::Param::{Any, Str};
 use crate::gotemplate::cx::{Answer, Cx, Fault};
-use crate::gotemplate::quote;
 use crate::gotemplate::value::{IntType, ListType, Text, Val};
 use crate::json::JsonError;
 use crate::value::{Value, format_f64};
@@ -121,7 +121,7 @@ impl<'a> Writer<'_, 'a> {
             Val::Int(int, _) => self.raw(&int.to_string()),
             Val::Uint(uint, _) => self.raw(&uint.to_string()),
             Val::Float(float) if !float.is_finite() => {
-                let float = crate::gotemplate::float::shortest(*float);
+                let float = crate::go::float::shortest(*float);
                 return Err(Fault(format!("json: unsupported value: {float}")));
             }
             Val::Float(float) => self.raw(&format_f64(*float)),

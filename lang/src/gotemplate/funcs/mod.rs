@@ -20,7 +20,6 @@ mod lists;
 mod math;
 mod paths;
 mod random;
-mod re2;
 mod regexes;
 pub(super) mod semver;
 mod strings;

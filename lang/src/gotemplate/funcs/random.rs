@@ -2,9 +2,9 @@
 //! It never uses a generator that is not fit for secrets, but to shuffle.
 
 use super::{Function, bytes, function, int};
+use crate::go::quote;
 use crate::gotemplate::call::Param::{Int, Str};
 use crate::gotemplate::cx::{Answer, Cx, Fault};
-use crate::gotemplate::quote;
 use crate::gotemplate::value::Val;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -2,11 +2,11 @@
 //! It never backtracks, so no expression takes more than linear time.
 
 use super::{Function, bytes, function, int};
+use crate::go::{quote, re2};
 use crate::gotemplate::call::Param::{Int, Str};
 use crate::gotemplate::cx::{Answer, Cx, Fault};
-use crate::gotemplate::quote;
 use crate::gotemplate::value::{ListType, Val};
-use regex::bytes::{Captures, Match, Regex, RegexBuilder};
+use regex::bytes::{Captures, Match, Regex};
 
 pub(super) const TABLE: &[Function] = &[
     function("regexMatch", &[Str, Str], |cx, args| {
@@ -57,11 +57,8 @@ fn compile(cx: &Cx<'_>, pattern: &[u8]) -> Result<Regex, Fault> {
     let text =
         str::from_utf8(pattern).map_err(|_| Fault::from("error parsing regexp: invalid UTF-8"))?;
     cx.steps_taken(1_000)?;
-    let built = RegexBuilder::new(&super::re2::translate(text)?)
-        .size_limit(4 << 20)
-        .dfa_size_limit(4 << 20)
-        .build();
-    let regex = built.map_err(|error| Fault(format!("error parsing regexp: {error}")))?;
+    let regex = re2::compile(text)
+        .map_err(|why| Fault(format!("error parsing regexp: {why}: `{text}`")))?;
     cx.regexes.keep(pattern, &regex);
     Ok(regex)
 }

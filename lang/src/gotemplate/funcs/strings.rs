@@ -2,10 +2,10 @@
 //! It never makes a text longer than the memory that is left.
 
 use super::{Function, any, bytes, function, int, list, strslice, strval, variadic};
+use crate::go::quote;
 use crate::gotemplate::call::Param::{Any, Int, Str};
 use crate::gotemplate::cx::{Answer, Cx, Fault};
 use crate::gotemplate::printf;
-use crate::gotemplate::quote;
 use crate::gotemplate::value::{Text, Val};
 use std::collections::BTreeMap;
 

@@ -2,9 +2,9 @@
 //! It never resolves a name or opens a connection.
 
 use super::{Function, function, map, utf8};
+use crate::go::quote;
 use crate::gotemplate::call::Param::{Dict, Str};
 use crate::gotemplate::cx::{Answer, Cx, Fault};
-use crate::gotemplate::quote;
 use crate::gotemplate::value::{Text, Val};
 use std::collections::BTreeMap;
 

@@ -2,9 +2,9 @@
 //! It never cuts where Sprig does not: these count bytes where Sprig counts bytes.
 
 use super::{Function, bytes, function, int};
+use crate::go::quote;
 use crate::gotemplate::call::Param::{Int, Str};
 use crate::gotemplate::cx::{Answer, Cx};
-use crate::gotemplate::quote;
 
 pub(super) const TABLE: &[Function] = &[
     function("title", &[Str], |cx, args| cx.text(title(bytes(args, 0)))),

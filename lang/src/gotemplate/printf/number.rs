@@ -2,8 +2,8 @@
 //! It never rounds a JSON number that is asked for as an integer.
 
 use super::{Printed, Printer};
+use crate::go::{float, quote};
 use crate::gotemplate::value::Val;
-use crate::gotemplate::{float, quote};
 use crate::value::Number;
 
 impl<'a> Printer<'_, 'a> {

@@ -2,8 +2,8 @@
 //! It never fails on a bad format: as in Go, the mistake is printed.
 
 use super::{Flags, Printer};
+use crate::go::quote;
 use crate::gotemplate::cx::{Cx, Fault};
-use crate::gotemplate::quote;
 use crate::gotemplate::value::Val;
 
 /// Go's `fmt.Sprintf`.

@@ -1,11 +1,24 @@
 //! Go's time layouts: the pieces of `2006-01-02`, and how a time is written by them.
-//! It never fails: what is no piece is copied.
+//! Writing never fails: what is no piece is copied.
+
+mod read;
 
 use super::time::{DAYS, MONTHS, Moment};
 
+pub(crate) use read::parse;
+
+pub(crate) const ANSIC: &str = "Mon Jan _2 15:04:05 2006";
+pub(crate) const UNIX_DATE: &str = "Mon Jan _2 15:04:05 MST 2006";
+pub(crate) const RUBY_DATE: &str = "Mon Jan 02 15:04:05 -0700 2006";
+pub(crate) const KITCHEN: &str = "3:04PM";
+pub(crate) const RFC3339: &str = "2006-01-02T15:04:05Z07:00";
+pub(crate) const RFC822: &str = "02 Jan 06 15:04 MST";
+pub(crate) const RFC850: &str = "Monday, 02-Jan-06 15:04:05 MST";
+pub(crate) const RFC1123: &str = "Mon, 02 Jan 2006 15:04:05 MST";
+
 /// A piece of a layout.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     LongMonth,
     Month,
     NumMonth,
@@ -42,7 +55,7 @@ pub(super) enum Piece {
 
 /// How a zone offset is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum ZoneStyle {
+pub(crate) enum ZoneStyle {
     Hours,
     Minutes,
     ColonMinutes,
@@ -59,7 +72,7 @@ const ZONES: [(&[u8], ZoneStyle); 5] = [
 ];
 
 /// The text before the first piece, the piece, and what follows.
-pub(super) fn next_piece(layout: &[u8]) -> (&[u8], Option<Piece>, &[u8]) {
+pub(crate) fn next_piece(layout: &[u8]) -> (&[u8], Option<Piece>, &[u8]) {
     for at in 0..layout.len() {
         let (before, rest) = layout.split_at_checked(at).unwrap_or((layout, b""));
         if let Some((piece, skip, length)) = piece_at(rest) {
@@ -147,7 +160,7 @@ fn piece_at(rest: &[u8]) -> Option<(Piece, usize, usize)> {
 }
 
 /// Writes a time by a layout.
-pub(super) fn format(moment: &Moment, layout: &[u8]) -> Vec<u8> {
+pub(crate) fn format(moment: &Moment, layout: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = layout;
     while !rest.is_empty() {
@@ -227,5 +240,59 @@ fn zone(offset: i32, utc_as_z: bool, style: ZoneStyle) -> String {
         ZoneStyle::ColonMinutes => format!("{sign}{hours:02}:{minutes:02}"),
         ZoneStyle::Seconds => format!("{sign}{hours:02}{minutes:02}{seconds:02}"),
         ZoneStyle::ColonSeconds => format!("{sign}{hours:02}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    #[test]
+    fn times_are_read_and_written_as_go_does() {
+        for (layout, text, unix) in [
+            (ANSIC, "Mon Jan  2 15:04:05 2006", Some(1_136_214_245)),
+            (
+                UNIX_DATE,
+                "Mon Jan  2 15:04:05 MST 2006",
+                Some(1_136_214_245),
+            ),
+            (
+                RUBY_DATE,
+                "Mon Jan 02 15:04:05 -0700 2006",
+                Some(1_136_239_445),
+            ),
+            (KITCHEN, "3:04PM", Some(-62_167_164_960)),
+            (RFC3339, "2006-01-02T15:04:05Z", Some(1_136_214_245)),
+            (RFC3339, "2006-01-02T15:04:05.25+01:00", Some(1_136_210_645)),
+            (
+                RFC850,
+                "Monday, 02-Jan-06 15:04:05 UTC",
+                Some(1_136_214_245),
+            ),
+            ("2006-01-02", "2014-02-29", None),
+            ("2006-01-02", "2014-1-2", None),
+            ("2006-01-02 15:04", "2014-01-02 3:04", Some(1_388_631_840)),
+        ] {
+            let time = parse(layout.as_bytes(), text.as_bytes(), &TimeZone::UTC);
+            assert_eq!(time.ok().map(|time| time.at.as_second()), unix, "{text}");
+        }
+        let time = parse(
+            RFC3339.as_bytes(),
+            b"2006-01-02T03:04:05.120Z",
+            &TimeZone::UTC,
+        )
+        .unwrap();
+        for (layout, text) in [
+            (RFC1123, "Mon, 02 Jan 2006 03:04:05 UTC"),
+            (
+                "Monday January _2 3:04:05.000 pm 06 002 -07:00 Z0700",
+                "Monday January  2 3:04:05.120 am 06 002 +00:00 Z",
+            ),
+            ("15h .999 Month", "03h .12 Month"),
+        ] {
+            assert_eq!(format(&time, layout.as_bytes()), text.as_bytes());
+        }
     }
 }

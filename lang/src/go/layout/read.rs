@@ -5,10 +5,9 @@ use jiff::civil::Date;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
-use super::cx::Fault;
-use super::layout::{Piece, ZoneStyle, next_piece};
-use super::quote;
-use super::time::{DAYS, MONTHS, Moment};
+use super::{Piece, ZoneStyle, next_piece};
+use crate::go::quote;
+use crate::go::time::{DAYS, MONTHS, Moment, offset_name};
 
 /// What has been read so far.
 #[derive(Default)]
@@ -36,7 +35,7 @@ enum Trouble {
 type Read<T> = Result<T, Trouble>;
 
 /// Go's `time.ParseInLocation`.
-pub(super) fn parse(layout: &[u8], value: &[u8], local: &TimeZone) -> Result<Moment, Fault> {
+pub(crate) fn parse(layout: &[u8], value: &[u8], local: &TimeZone) -> Result<Moment, String> {
     let failed = |piece: &[u8], rest: &[u8], extra: &str| {
         let quoted = |bytes: &[u8]| {
             let mut out = Vec::new();
@@ -44,13 +43,11 @@ pub(super) fn parse(layout: &[u8], value: &[u8], local: &TimeZone) -> Result<Mom
             quote::to_string(out)
         };
         if !extra.is_empty() {
-            return Fault(format!("parsing time {}{extra}", quoted(value)));
+            return format!("parsing time {}{extra}", quoted(value));
         }
         let (value, layout) = (quoted(value), quoted(layout));
         let (rest, piece) = (quoted(rest), quoted(piece));
-        Fault(format!(
-            "parsing time {value} as {layout}: cannot parse {rest} as {piece}"
-        ))
+        format!("parsing time {value} as {layout}: cannot parse {rest} as {piece}")
     };
     let mut fields = Fields::default();
     let mut pieces = layout;
@@ -359,11 +356,7 @@ impl Fields {
             if info.offset().seconds() == offset && named {
                 return Ok(Moment::new(at, local.clone()));
             }
-            let name = self.zone_name.unwrap_or_else(|| {
-                let size = offset.unsigned_abs() / 60;
-                let sign = if offset < 0 { '-' } else { '+' };
-                format!("{sign}{:02}{:02}", size / 60, size % 60)
-            });
+            let name = self.zone_name.unwrap_or_else(|| offset_name(offset));
             return Ok(Moment {
                 at,
                 zone: fixed(offset)?,

@@ -2,7 +2,7 @@
 //! It never fails on invalid UTF-8: such a byte is U+FFFD of width 1, as in Go.
 
 /// The first character and its width; `None` with width 1 for an invalid byte.
-pub(super) fn decode(bytes: &[u8]) -> Option<(Option<char>, usize)> {
+pub(crate) fn decode(bytes: &[u8]) -> Option<(Option<char>, usize)> {
     let first = *bytes.first()?;
     if first < 0x80 {
         return Some((Some(char::from(first)), 1));
@@ -23,7 +23,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<(Option<char>, usize)> {
 }
 
 /// The characters with their widths.
-pub(super) fn chars(bytes: &[u8]) -> impl Iterator<Item = (Option<char>, &[u8])> {
+pub(crate) fn chars(bytes: &[u8]) -> impl Iterator<Item = (Option<char>, &[u8])> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         let (char, width) = decode(rest)?;
@@ -34,26 +34,26 @@ pub(super) fn chars(bytes: &[u8]) -> impl Iterator<Item = (Option<char>, &[u8])>
 }
 
 /// The characters, with U+FFFD for each invalid byte: Go's `[]rune`.
-pub(super) fn runes(bytes: &[u8]) -> Vec<char> {
+pub(crate) fn runes(bytes: &[u8]) -> Vec<char> {
     chars(bytes)
         .map(|(char, _)| char.unwrap_or(char::REPLACEMENT_CHARACTER))
         .collect()
 }
 
 /// Go's `string([]byte)` made valid: one U+FFFD per invalid byte.
-pub(super) fn to_string(bytes: Vec<u8>) -> String {
+pub(crate) fn to_string(bytes: Vec<u8>) -> String {
     match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => runes(error.as_bytes()).into_iter().collect(),
     }
 }
 
-pub(super) fn push_char(out: &mut Vec<u8>, char: char) {
+pub(crate) fn push_char(out: &mut Vec<u8>, char: char) {
     out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
 /// How many characters: Go's `utf8.RuneCount`.
-pub(super) fn count(bytes: &[u8]) -> usize {
+pub(crate) fn count(bytes: &[u8]) -> usize {
     if bytes.is_ascii() {
         bytes.len()
     } else {
@@ -62,7 +62,7 @@ pub(super) fn count(bytes: &[u8]) -> usize {
 }
 
 /// Go's `unicode.IsPrint`.
-pub(super) fn is_print(char: char) -> bool {
+pub(crate) fn is_print(char: char) -> bool {
     if char.is_ascii() {
         return (' '..='~').contains(&char);
     }
@@ -73,7 +73,7 @@ pub(super) fn is_print(char: char) -> bool {
 }
 
 /// Go's simple upper-case mapping: one character to one character.
-pub(super) fn upper(char: char) -> char {
+pub(crate) fn upper(char: char) -> char {
     let mut mapped = char.to_uppercase();
     match (mapped.next(), mapped.next()) {
         (Some(one), None) => one,
@@ -90,7 +90,7 @@ pub(super) fn upper(char: char) -> char {
 }
 
 /// Go's simple title-case mapping.
-pub(super) fn title(char: char) -> char {
+pub(crate) fn title(char: char) -> char {
     match char {
         'Ǆ' | 'ǅ' | 'ǆ' => 'ǅ',
         'Ǉ' | 'ǈ' | 'ǉ' => 'ǈ',
@@ -101,7 +101,7 @@ pub(super) fn title(char: char) -> char {
 }
 
 /// Go's simple lower-case mapping.
-pub(super) fn lower(char: char) -> char {
+pub(crate) fn lower(char: char) -> char {
     if char == 'İ' {
         return 'i';
     }
@@ -113,12 +113,12 @@ pub(super) fn lower(char: char) -> char {
 }
 
 /// Go's `unicode.IsSpace`.
-pub(super) fn is_space(char: char) -> bool {
+pub(crate) fn is_space(char: char) -> bool {
     char.is_whitespace()
 }
 
 /// Maps each character; invalid bytes become U+FFFD, as `strings.Map` makes them.
-pub(super) fn map(bytes: &[u8], with: impl Fn(char) -> char) -> Vec<u8> {
+pub(crate) fn map(bytes: &[u8], with: impl Fn(char) -> char) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     for (char, _) in chars(bytes) {
         push_char(&mut out, with(char.unwrap_or(char::REPLACEMENT_CHARACTER)));
@@ -127,7 +127,7 @@ pub(super) fn map(bytes: &[u8], with: impl Fn(char) -> char) -> Vec<u8> {
 }
 
 /// Go's `strconv.Quote`, or `QuoteToASCII`.
-pub(super) fn quote(bytes: &[u8], ascii: bool, out: &mut Vec<u8>) {
+pub(crate) fn quote(bytes: &[u8], ascii: bool, out: &mut Vec<u8>) {
     out.push(b'"');
     for (char, raw) in chars(bytes) {
         match char {
@@ -143,7 +143,7 @@ pub(super) fn quote(bytes: &[u8], ascii: bool, out: &mut Vec<u8>) {
 }
 
 /// Go's `strconv.QuoteRune`, or `QuoteRuneToASCII`.
-pub(super) fn quote_char(char: char, ascii: bool, out: &mut Vec<u8>) {
+pub(crate) fn quote_char(char: char, ascii: bool, out: &mut Vec<u8>) {
     out.push(b'\'');
     escape(char, '\'', ascii, out);
     out.push(b'\'');
@@ -176,7 +176,7 @@ fn escape(char: char, quote: char, ascii: bool, out: &mut Vec<u8>) {
 }
 
 /// Go's `strconv.CanBackquote`.
-pub(super) fn can_backquote(bytes: &[u8]) -> bool {
+pub(crate) fn can_backquote(bytes: &[u8]) -> bool {
     chars(bytes).all(|(char, _)| match char {
         None | Some('`' | '\u{7f}' | '\u{feff}') => false,
         Some(char) => char >= ' ' || char == '\t',

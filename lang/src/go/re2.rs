@@ -1,16 +1,42 @@
 //! RE2's syntax in that of the `regex` crate: few things differ, and those are translated or refused here.
 //! It never lets through what RE2 refuses because the crate happens to read it.
 
-use crate::gotemplate::cx::Fault;
 use std::iter::Peekable;
 use std::str::CharIndices;
 
+use regex::bytes::{Regex, RegexBuilder};
+
+/// The most memory that one compiled pattern may take, and its cache as much again.
+const MAX_SIZE: usize = 4 << 20;
+
+/// The largest repetition count.
+const MAX_REPEAT: u32 = 1000;
+
+/// Compiles a pattern as Go's `regexp.Compile` understands it.
+///
+/// # Errors
+/// What is wrong with it, as Go words it where this module finds it.
+pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
+    RegexBuilder::new(&translate(pattern)?)
+        .size_limit(MAX_SIZE)
+        .dfa_size_limit(MAX_SIZE)
+        .nest_limit(100)
+        .build()
+        .map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => "it needs too much memory".to_owned(),
+            other => {
+                let text = other.to_string();
+                let last = text.lines().last().unwrap_or_default();
+                last.trim_start_matches("error: ").to_owned()
+            }
+        })
+}
+
 /// The expression as the `regex` crate reads it.
-pub(super) fn translate(pattern: &str) -> Result<String, Fault> {
-    let chars = pattern.char_indices().peekable();
+fn translate(pattern: &str) -> Result<String, String> {
     let mut translator = Translator {
         pattern,
-        chars,
+        chars: pattern.char_indices().peekable(),
         out: String::new(),
         repeated: false,
     };
@@ -27,18 +53,11 @@ struct Translator<'p> {
 }
 
 impl Translator<'_> {
-    fn fail<T>(&self, what: &str) -> Result<T, Fault> {
-        Err(Fault(format!(
-            "error parsing regexp: {what}: `{}`",
-            self.pattern
-        )))
-    }
-
     fn next_is(&mut self, wanted: char) -> bool {
         self.chars.next_if(|(_, char)| *char == wanted).is_some()
     }
 
-    fn run(&mut self) -> Result<(), Fault> {
+    fn run(&mut self) -> Result<(), String> {
         while let Some((at, char)) = self.chars.next() {
             let rest = self.pattern.get(at..).unwrap_or_default();
             let repeated = std::mem::take(&mut self.repeated);
@@ -53,9 +72,12 @@ impl Translator<'_> {
                     Some(count) => {
                         if count
                             .split(',')
-                            .any(|number| number.parse::<u32>().is_ok_and(|number| number > 1000))
+                            .filter(|number| !number.is_empty())
+                            .any(|number| {
+                                number.parse().is_ok_and(|number: u32| number > MAX_REPEAT)
+                            })
                         {
-                            return self.fail("invalid repeat count");
+                            return Err("invalid repeat count".to_owned());
                         }
                         self.out.push('{');
                         self.out.push_str(count);
@@ -73,9 +95,10 @@ impl Translator<'_> {
                     let flags = rest
                         .strip_prefix("(?")
                         .map(|flags| flags.split([')', ':']).next().unwrap_or_default());
+                    // Flags that only the crate knows would change the meaning in silence.
                     let named = flags.is_some_and(|flags| flags.starts_with(['P', '<']));
                     if flags.is_some_and(|flags| !named && flags.contains(['x', 'u', 'R'])) {
-                        return self.fail("invalid or unsupported Perl syntax");
+                        return Err("invalid or unsupported Perl syntax".to_owned());
                     }
                     self.out.push('(');
                     if flags.is_some() {
@@ -90,9 +113,9 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn repetition(&mut self, repeated: bool) -> Result<(), Fault> {
+    fn repetition(&mut self, repeated: bool) -> Result<(), String> {
         if repeated {
-            return self.fail("invalid nested repetition operator");
+            return Err("invalid nested repetition operator".to_owned());
         }
         if self.next_is('?') {
             self.out.push('?');
@@ -101,9 +124,9 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn escape(&mut self, in_class: bool) -> Result<(), Fault> {
+    fn escape(&mut self, in_class: bool) -> Result<(), String> {
         let Some((at, char)) = self.chars.next() else {
-            return self.fail("trailing backslash at end of expression");
+            return Err("trailing backslash at end of expression".to_owned());
         };
         match char {
             'Q' if !in_class => {
@@ -128,7 +151,7 @@ impl Translator<'_> {
                     .take(3)
                     .collect();
                 if char != '0' && digits.len() < 2 {
-                    return self.fail("invalid escape sequence");
+                    return Err("invalid escape sequence".to_owned());
                 }
                 for _ in 1..digits.len() {
                     self.chars.next();
@@ -166,12 +189,12 @@ impl Translator<'_> {
                 self.out
                     .push_str(&regex::escape(char.encode_utf8(&mut [0; 4])));
             }
-            _ => return self.fail("invalid escape sequence"),
+            _ => return Err("invalid escape sequence".to_owned()),
         }
         Ok(())
     }
 
-    fn class(&mut self) -> Result<(), Fault> {
+    fn class(&mut self) -> Result<(), String> {
         self.out.push('[');
         if self.next_is('^') {
             self.out.push('^');
@@ -199,10 +222,11 @@ impl Translator<'_> {
                     self.out.push('\\');
                     self.out.push(char);
                 }
+                '-' if rest.starts_with("--") => self.out.push_str("\\-"),
                 char => self.out.push(char),
             }
         }
-        self.fail("missing closing ]")
+        Err("missing closing ]".to_owned())
     }
 }
 
@@ -225,5 +249,49 @@ fn perl_class(perl: char, in_class: bool) -> &'static str {
         ('s', false) => r"[\t\n\f\r ]",
         ('s', true) => r"\t\n\f\r ",
         _ => r"[^\t\n\f\r ]",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_mean_what_they_mean_in_go() {
+        for (pattern, text, matches) in [
+            (r"^\d+$", "123", true),
+            (r"^\d+$", "١٢", false),
+            (r"^[\d\s]+$", "1 2", true),
+            (r"\bfoo\b", "a foo b", true),
+            (r"\Qa.b\E", "a.b", true),
+            (r"\Qa.b\E", "axb", false),
+            (r"^[[:alpha:]]+$", "abc", true),
+            (r"^[[a]+$", "[a", true),
+            (r"^[a&&b]+$", "&", true),
+            (r"^[]a]+$", "]a", true),
+            (r"(?i)ABC", "xabc", true),
+            (r"^a{,2}$", "a{,2}", true),
+            (r"^a{2,3}$", "aaa", true),
+            (r"\x41\x{42}\101", "ABA", true),
+            (r"(?P<x>a)(?P<y>b)", "ab", true),
+            (r"a.c", "a\u{e9}c", true),
+            (r"^[\w-]+$", "a-b", true),
+            (r"^[--9]+$", "-.9", true),
+            (r"^\p{Greek}\x{1F600}\pL$", "α😀é", true),
+        ] {
+            let regex = compile(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+            assert_eq!(
+                regex.is_match(text.as_bytes()),
+                matches,
+                "{pattern} on {text}"
+            );
+        }
+        for pattern in [
+            "a**", "(", "[", r"\1", "a{1001}", "(?=a)", "(?x)a", "\\", r"\Z", "*a",
+        ] {
+            assert!(compile(pattern).is_err(), "{pattern}");
+        }
+        assert!(compile(&"(".repeat(100_000)).is_err());
+        assert!(compile(&format!("{}a{}", "(".repeat(100_000), ")".repeat(100_000))).is_err());
     }
 }

@@ -2,7 +2,7 @@
 //! It never prints more than the precision asks for.
 
 /// A float by verb (`e`, `f`, `g`, `E`, `G`, `b`, `x`, `X`) and precision (`None`: shortest).
-pub(super) fn format(float: f64, verb: u8, precision: Option<usize>) -> String {
+pub(crate) fn format(float: f64, verb: u8, precision: Option<usize>) -> String {
     if float.is_nan() {
         return "NaN".to_owned();
     }
@@ -25,7 +25,7 @@ pub(super) fn format(float: f64, verb: u8, precision: Option<usize>) -> String {
 }
 
 /// As `%v` prints it.
-pub(super) fn shortest(float: f64) -> String {
+pub(crate) fn shortest(float: f64) -> String {
     format(float, b'g', None)
 }
 

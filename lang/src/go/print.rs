@@ -1,6 +1,7 @@
 //! Values as text the way Go's `%v` prints them, but for JSON numbers, which keep their digits.
 //! It never prints Go's internals (pointers, type names).
 
+use super::float;
 use crate::value::{Number, Value};
 
 /// Appends a value as `fmt.Sprint` writes it: `<nil>`, `[1 2]`, `map[a:1]`.
@@ -40,31 +41,8 @@ pub(crate) fn number_text(number: &Number) -> String {
     if number.is_integer_text() {
         number.to_string()
     } else {
-        float(number.as_f64())
+        float::shortest(number.as_f64())
     }
-}
-
-/// A float as `%v` prints it: an exponent from 1e6 on and below 1e-4.
-pub(crate) fn float(float: f64) -> String {
-    if float.is_nan() {
-        return "NaN".to_owned();
-    }
-    if float.is_infinite() {
-        return if float > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
-    }
-    let size = float.abs();
-    if float == 0.0 || (1e-4..1e6).contains(&size) {
-        return format!("{float}");
-    }
-    let text = format!("{float:e}");
-    let Some((mantissa, exponent)) = text.split_once('e') else {
-        return text;
-    };
-    let (sign, digits) = match exponent.strip_prefix('-') {
-        Some(digits) => ('-', digits),
-        None => ('+', exponent),
-    };
-    format!("{mantissa}e{sign}{digits:0>2}")
 }
 
 #[cfg(test)]
@@ -86,7 +64,7 @@ mod tests {
             (1.5, "1.5"),
             (-0.0, "-0"),
         ] {
-            assert_eq!(float(number), text);
+            assert_eq!(float::shortest(number), text);
         }
     }
 }

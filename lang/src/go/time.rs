@@ -1,26 +1,24 @@
-//! Go's `time.Time`, `Duration`, `Month` and `Weekday`, on jiff.
+//! Go's `time.Time` and `Duration` on jiff, and the names of months and weekdays.
 //! It never reads the clock: the moment comes from elsewhere.
 
 use std::fmt;
 
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Zoned};
 
-use super::cx::Fault;
-use super::layout;
-use super::value::IntType;
+use super::{layout, quote};
 
 /// A point in time with the zone it is shown in.
 #[derive(Clone, Debug)]
-pub(super) struct Moment {
-    pub(super) at: Timestamp,
-    pub(super) zone: TimeZone,
+pub(crate) struct Moment {
+    pub(crate) at: Timestamp,
+    pub(crate) zone: TimeZone,
     /// The abbreviation that was read, where it is of no known zone.
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
 }
 
-pub(super) const MONTHS: [&str; 12] = [
+pub(crate) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -34,7 +32,7 @@ pub(super) const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-pub(super) const DAYS: [&str; 7] = [
+pub(crate) const DAYS: [&str; 7] = [
     "Sunday",
     "Monday",
     "Tuesday",
@@ -45,7 +43,7 @@ pub(super) const DAYS: [&str; 7] = [
 ];
 
 impl Moment {
-    pub(super) fn new(at: Timestamp, zone: TimeZone) -> Self {
+    pub(crate) fn new(at: Timestamp, zone: TimeZone) -> Self {
         Self {
             at,
             zone,
@@ -54,64 +52,65 @@ impl Moment {
     }
 
     /// Go's zero time, 1 January of year 1.
-    pub(super) fn zero() -> Self {
+    pub(crate) fn zero() -> Self {
         Self::new(
             Timestamp::from_second(-62_135_596_800).unwrap_or_default(),
             TimeZone::UTC,
         )
     }
 
-    pub(super) fn from_seconds(seconds: i64) -> Result<Self, Fault> {
+    pub(crate) fn from_seconds(seconds: i64) -> Result<Self, String> {
         match Timestamp::from_second(seconds) {
             Ok(at) => Ok(Self::new(at, TimeZone::UTC)),
-            Err(_) => Err(Fault(format!(
-                "the time {seconds} is outside the supported years"
-            ))),
+            Err(_) => Err(format!("the time {seconds} is outside the supported years")),
         }
     }
 
-    pub(super) fn offset(&self) -> Offset {
+    /// The same with jiff's own type, which forgets an abbreviation that was read.
+    pub(crate) fn to_zoned(&self) -> Zoned {
+        self.at.to_zoned(self.zone.clone())
+    }
+
+    pub(crate) fn offset(&self) -> Offset {
         self.zone.to_offset(self.at)
     }
 
-    pub(super) fn abbreviation(&self) -> String {
+    pub(crate) fn abbreviation(&self) -> String {
         match &self.name {
             Some(name) => name.clone(),
             None => self.zone.to_offset_info(self.at).abbreviation().to_owned(),
         }
     }
 
-    pub(super) fn civil(&self) -> DateTime {
+    pub(crate) fn civil(&self) -> DateTime {
         self.offset().to_datetime(self.at)
     }
 
-    pub(super) fn in_zone(&self, zone: TimeZone) -> Self {
+    pub(crate) fn in_zone(&self, zone: TimeZone) -> Self {
         Self::new(self.at, zone)
     }
 
-    pub(super) fn add(&self, nanoseconds: i64) -> Result<Self, Fault> {
+    pub(crate) fn add(&self, nanoseconds: i64) -> Result<Self, String> {
         match self.at.checked_add(SignedDuration::from_nanos(nanoseconds)) {
             Ok(at) => Ok(Self { at, ..self.clone() }),
-            Err(_) => Err(Fault::from("the time is outside the supported years")),
+            Err(_) => Err("the time is outside the supported years".to_owned()),
         }
     }
 
-    pub(super) fn format(&self, layout: &[u8]) -> Vec<u8> {
+    pub(crate) fn format(&self, layout: &[u8]) -> Vec<u8> {
         layout::format(self, layout)
     }
 
     /// Go's `Sub`: saturates.
-    pub(super) fn since(&self, earlier: &Self) -> i64 {
+    pub(crate) fn since(&self, earlier: &Self) -> i64 {
         let nanos = self.at.as_nanosecond() - earlier.at.as_nanosecond();
         let limited = nanos.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
         i64::try_from(limited).unwrap_or(0)
     }
 
-    pub(super) fn go_string(&self) -> String {
+    pub(crate) fn go_string(&self) -> String {
         let civil = self.civil();
-        let month = MONTHS
-            .get(usize::from(civil.month().unsigned_abs()) - 1)
-            .unwrap_or(&"");
+        let month = month_name(civil.month());
         let zone = if self.zone == TimeZone::UTC {
             "time.UTC"
         } else {
@@ -129,6 +128,38 @@ impl Moment {
     }
 }
 
+impl From<&Zoned> for Moment {
+    fn from(time: &Zoned) -> Self {
+        let zone = time.time_zone().clone();
+        let nameless = zone.iana_name().is_none() && zone != TimeZone::UTC;
+        let name = nameless.then(|| offset_name(time.offset().seconds()));
+        Self {
+            at: time.timestamp(),
+            zone,
+            name,
+        }
+    }
+}
+
+/// What stands for the abbreviation of a zone that has none, as `+0530`.
+pub(crate) fn offset_name(offset: i32) -> String {
+    let size = offset.unsigned_abs() / 60;
+    let sign = if offset < 0 { '-' } else { '+' };
+    format!("{sign}{:02}{:02}", size / 60, size % 60)
+}
+
+/// The English name of a month, from 1.
+pub(crate) fn month_name(month: i8) -> &'static str {
+    let index = usize::try_from(month).unwrap_or_default().saturating_sub(1);
+    MONTHS.get(index).copied().unwrap_or_default()
+}
+
+/// The English name of a weekday, Sunday is 0.
+pub(crate) fn day_name(day: i8) -> &'static str {
+    let index = usize::try_from(day).unwrap_or_default();
+    DAYS.get(index).copied().unwrap_or_default()
+}
+
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.format(b"2006-01-02 15:04:05.999999999 -0700 MST");
@@ -136,24 +167,8 @@ impl fmt::Display for Moment {
     }
 }
 
-/// What a named integer type prints as.
-pub(super) fn int_name(int: i64, kind: IntType) -> String {
-    let named = |names: &[&str], index: i64, what: &str| {
-        let name = usize::try_from(index)
-            .ok()
-            .and_then(|index| names.get(index));
-        name.map_or_else(|| format!("%!{what}({int})"), |name| (*name).to_owned())
-    };
-    match kind {
-        IntType::Month => named(&MONTHS, int - 1, "Month"),
-        IntType::Weekday => named(&DAYS, int, "Weekday"),
-        IntType::Duration => duration_text(int),
-        IntType::Int | IntType::Int64 => int.to_string(),
-    }
-}
-
 /// Go's `Duration.String`.
-pub(super) fn duration_text(nanoseconds: i64) -> String {
+pub(crate) fn duration_text(nanoseconds: i64) -> String {
     let size = nanoseconds.unsigned_abs();
     let sign = if nanoseconds < 0 { "-" } else { "" };
     if size == 0 {
@@ -190,8 +205,8 @@ fn fraction(size: u64, scale: u64) -> String {
 }
 
 /// Go's `time.ParseDuration`, in nanoseconds.
-pub(super) fn parse_duration(text: &str) -> Result<i64, Fault> {
-    let invalid = || Fault(format!("time: invalid duration {}", go_quote(text)));
+pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
+    let invalid = || format!("time: invalid duration {}", go_quote(text));
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -223,10 +238,7 @@ pub(super) fn parse_duration(text: &str) -> Result<i64, Fault> {
         let (unit, next) = after.split_at_checked(unit_length).ok_or_else(invalid)?;
         let scale: i128 = match unit {
             "" => {
-                return Err(Fault(format!(
-                    "time: missing unit in duration {}",
-                    go_quote(text)
-                )));
+                return Err(format!("time: missing unit in duration {}", go_quote(text)));
             }
             "ns" => 1,
             "us" | "µs" | "μs" => 1_000,
@@ -236,9 +248,7 @@ pub(super) fn parse_duration(text: &str) -> Result<i64, Fault> {
             "h" => 3_600_000_000_000,
             _ => {
                 let (unit, text) = (go_quote(unit), go_quote(text));
-                return Err(Fault(format!(
-                    "time: unknown unit {unit} in duration {text}"
-                )));
+                return Err(format!("time: unknown unit {unit} in duration {text}"));
             }
         };
         let whole: i128 = if whole.is_empty() {
@@ -264,12 +274,12 @@ pub(super) fn parse_duration(text: &str) -> Result<i64, Fault> {
 
 fn go_quote(text: &str) -> String {
     let mut out = Vec::new();
-    super::quote::quote(text.as_bytes(), false, &mut out);
-    super::quote::to_string(out)
+    quote::quote(text.as_bytes(), false, &mut out);
+    quote::to_string(out)
 }
 
 /// Go's `Duration.Round`: half away from zero.
-pub(super) fn round(nanoseconds: i64, unit: i64) -> i64 {
+pub(crate) fn round(nanoseconds: i64, unit: i64) -> i64 {
     if unit <= 0 {
         return nanoseconds;
     }
@@ -285,7 +295,7 @@ pub(super) fn round(nanoseconds: i64, unit: i64) -> i64 {
 }
 
 /// Go's `time.LoadLocation`.
-pub(super) fn load_zone(name: &[u8], local: &TimeZone) -> Option<TimeZone> {
+pub(crate) fn load_zone(name: &[u8], local: &TimeZone) -> Option<TimeZone> {
     match name {
         b"" | b"UTC" => Some(TimeZone::UTC),
         b"Local" => Some(local.clone()),
