@@ -119,7 +119,12 @@ impl Document {
                 }
                 Err(error) => {
                     let path = error_path(&track.path());
+                    let null = lookup(&object, &path).is_some_and(Value::is_null);
                     let removed = remove(&mut object, &path);
+                    // `field: null` means that the field is not set, as for the API server.
+                    if null && removed {
+                        continue;
+                    }
                     problems.add(Problem {
                         severity: Severity::Error,
                         path,
@@ -186,6 +191,14 @@ fn error_path(path: &serde_path_to_error::Path) -> Path {
         S::Enum { .. } | S::Unknown => None,
     });
     segments.collect::<Vec<_>>().into()
+}
+
+fn lookup<'a>(object: &'a Value, path: &Path) -> Option<&'a Value> {
+    let mut steps = path.segments().iter();
+    steps.try_fold(object, |value, step| match step {
+        Segment::Key(key) => value.get(key),
+        Segment::Index(index) => value.get(index),
+    })
 }
 
 fn remove(object: &mut Value, path: &Path) -> bool {
@@ -451,6 +464,16 @@ mod tests {
             ));
         }
         assert!(parse(&bomb).is_err());
+    }
+
+    #[test]
+    fn null_means_not_set() {
+        let document = parse("name: null\ncount: ~\nitems: null\n")
+            .unwrap()
+            .remove(0);
+        let mut problems = Problems::default();
+        assert_eq!(document.typed(&mut problems), Some(Spec::default()));
+        assert_eq!(problems.to_string(), "");
     }
 
     #[test]
