@@ -43,7 +43,8 @@ pub struct SourceMetrics {
 
 /// Counters of one trigger of one Sensor.
 ///
-/// The accounting identity (DESIGN, guarantee 2): `accepted = fired + filtered + pending + dead`.
+/// The accounting identity (DESIGN, guarantee 2): `accepted = fired + filtered + pending + dead`, of all replicas together;
+/// in one of several, `elsewhere` is on the right side too.
 #[derive(Clone)]
 pub struct TriggerMetrics {
     /// Successful executions.
@@ -62,6 +63,8 @@ pub struct TriggerMetrics {
     pub filtered: IntCounter,
     /// Events given up: unreadable, failed after all attempts, or replaced in a condition by a newer one.
     pub dead: IntCounter,
+    /// Events that began here and that another replica has ended.
+    pub elsewhere: IntCounter,
     /// Events held for a condition or in work now.
     pub pending: IntGauge,
     /// Deliveries of an event that was already accounted for.
@@ -152,7 +155,7 @@ impl Metrics {
             )?,
             accounted: counter(
                 "tiphys_trigger_events_total",
-                "Events by what became of them: accepted = fired + filtered + dead + tiphys_trigger_events_pending.",
+                "Events by what became of them: accepted = fired + filtered + dead + elsewhere + tiphys_trigger_events_pending.",
                 &["namespace", "sensor_name", "trigger_name", "outcome"],
             )?,
             pending: gauge(
@@ -219,6 +222,7 @@ impl Metrics {
             fired: outcome("fired"),
             filtered: outcome("filtered"),
             dead: outcome("dead"),
+            elsewhere: outcome("elsewhere"),
             pending: self.pending.with_label_values(&labels),
             redelivered: self.redelivered.with_label_values(&labels),
         }

@@ -20,6 +20,7 @@ use tiphys_core::{Event, envelope};
 use tiphys_lang::condition::Condition;
 
 use crate::document::identity;
+use crate::join::{Groups, Unmet};
 
 /// How many events are remembered as used, so that a late delivery of one is recognised.
 const REMEMBERED: usize = 1024;
@@ -47,9 +48,9 @@ impl<'de> Deserialize<'de> for Kept {
 pub(crate) type KeptEvents = BTreeMap<String, Kept>;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Held {
-    event: Kept,
-    at: Timestamp,
+pub(crate) struct Held {
+    pub(crate) event: Kept,
+    pub(crate) at: Timestamp,
 }
 
 /// A firing that has begun and has not ended.
@@ -65,8 +66,14 @@ pub(crate) struct State {
     /// Names the spec that this state belongs to.
     spec: String,
     held: BTreeMap<String, Held>,
+    /// What waits by key, where the trigger has a `join`.
+    #[serde(default, skip_serializing_if = "Groups::is_empty")]
+    groups: Groups,
     firing: Vec<Begun>,
     used: VecDeque<String>,
+    /// Events that were taken from messages which may come again, with the places of those in the stream.
+    #[serde(default)]
+    open: BTreeMap<String, u64>,
 }
 
 /// What an event does to a condition.
@@ -107,7 +114,8 @@ impl State {
     pub(crate) fn pending(&self) -> BTreeSet<String> {
         let held = self.held.values().map(|held| &held.event);
         let firing = self.firing.iter().flat_map(|begun| begun.events.values());
-        held.chain(firing).map(|kept| identity(&kept.0)).collect()
+        let all = held.chain(firing).chain(self.groups.kept());
+        all.map(|kept| identity(&kept.0)).collect()
     }
 
     /// The dependencies that have an event now.
@@ -118,8 +126,63 @@ impl State {
     /// The ids of the events that are held, by dependency.
     pub(crate) fn held_ids(&self) -> BTreeMap<String, String> {
         let held = self.held.iter();
-        held.map(|(name, held)| (name.clone(), held.event.0.id.clone()))
-            .collect()
+        let mut ids: BTreeMap<String, String> = held
+            .map(|(name, held)| (name.clone(), held.event.0.id.clone()))
+            .collect();
+        ids.extend(self.groups.ids());
+        ids
+    }
+
+    /// The groups of a `join`.
+    pub(crate) const fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    /// Gives up what has waited for its key since before a time.
+    pub(crate) fn expire(&mut self, before: Timestamp) -> Vec<Unmet> {
+        let unmet = self.groups.expire(before);
+        for unmet in &unmet {
+            self.forget(&unmet.dependency, &unmet.event.0);
+        }
+        unmet
+    }
+
+    /// Takes an event that passed the filters of a dependency and has a key.
+    pub(crate) fn on_keyed(
+        &mut self,
+        condition: &Condition,
+        dependency: &str,
+        group: &str,
+        event: &Arc<Event>,
+        at: Timestamp,
+    ) -> Step {
+        let key = key(dependency, event);
+        if let Some(begun) = self.firing.iter().find(|begun| begun.by == key) {
+            return Step::Fire(key, begun.events.clone());
+        }
+        let same = |kept: &Kept| identity(&kept.0) == identity(event);
+        let firing = |begun: &Begun| begun.events.get(dependency).is_some_and(same);
+        if self.groups.holds(dependency, same)
+            || self.used.contains(&key)
+            || self.open.contains_key(&key)
+            || self.firing.iter().any(firing)
+        {
+            return Step::Known;
+        }
+        let held = Held {
+            event: Kept(Arc::clone(event)),
+            at,
+        };
+        match self.groups.add(condition, group, dependency, held) {
+            None => Step::Held,
+            Some(events) => {
+                self.firing.push(Begun {
+                    by: key.clone(),
+                    events: events.clone(),
+                });
+                Step::Fire(key, events)
+            }
+        }
     }
 
     /// Takes an event that passed the filters of a dependency.
@@ -140,7 +203,8 @@ impl State {
             .held
             .get(dependency)
             .is_some_and(|held| same(&held.event));
-        if held || self.used.contains(&key) || self.firing.iter().any(firing) {
+        let before = self.used.contains(&key) || self.open.contains_key(&key);
+        if held || before || self.firing.iter().any(firing) {
             return Step::Known;
         }
         let kept = Kept(Arc::clone(event));
@@ -166,6 +230,23 @@ impl State {
         }
     }
 
+    /// Remembers an event that was just taken until its message is settled for good, however many come after it.
+    pub(crate) fn opened(&mut self, dependency: &str, event: &Event, seq: u64) {
+        self.open.insert(key(dependency, event), seq);
+        while self.open.len() > REMEMBERED {
+            let oldest = self.open.iter().min_by_key(|(_, seq)| **seq);
+            let Some(oldest) = oldest.map(|(key, _)| key.clone()) else {
+                return;
+            };
+            self.open.remove(&oldest);
+        }
+    }
+
+    /// These messages never come again.
+    pub(crate) fn settled(&mut self, messages: &BTreeSet<u64>) {
+        self.open.retain(|_, seq| !messages.contains(seq));
+    }
+
     /// A firing has ended, well or not: its events are used.
     pub(crate) fn done(&mut self, by: &str) {
         let (ended, going): (Vec<_>, Vec<_>) = std::mem::take(&mut self.firing)
@@ -181,6 +262,7 @@ impl State {
 
     /// Drops events that have been held since before a time. Returns whether there were any.
     pub(crate) fn reset(&mut self, before: Timestamp) -> bool {
+        let waited = !self.expire(before).is_empty();
         let (stale, fresh): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.held)
             .into_iter()
             .partition(|(_, held)| held.at < before);
@@ -188,7 +270,7 @@ impl State {
         for (dependency, held) in &stale {
             self.forget(dependency, &held.event.0);
         }
-        !stale.is_empty()
+        waited || !stale.is_empty()
     }
 
     fn forget(&mut self, dependency: &str, event: &Event) {

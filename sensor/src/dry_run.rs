@@ -168,7 +168,22 @@ fn run(prepared: &Prepared, passed: &[(String, Arc<Event>)], report: &mut Trigge
             continue;
         }
         let at = Timestamp::UNIX_EPOCH;
-        if let Step::Fire(by, kept) = state.on_event(condition, dependency, event, at) {
+        let step = match &prepared.join {
+            None => state.on_event(condition, dependency, event, at),
+            Some(join) => match join.key(dependency, event) {
+                Ok(key) => {
+                    // Windows are measured by the events' own times: no bus has stored them.
+                    let at = event.time.unwrap_or(at);
+                    state.expire(join.oldest(at));
+                    state.on_keyed(condition, dependency, &key, event, at)
+                }
+                Err(why) => {
+                    report.error = Some(format!("{dependency}: {why}"));
+                    continue;
+                }
+            },
+        };
+        if let Step::Fire(by, kept) = step {
             let input =
                 |(name, kept): (String, crate::conditions::Kept)| (name, Input::new(kept.0));
             let events: Events = kept.into_iter().map(input).collect();

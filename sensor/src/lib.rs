@@ -15,6 +15,8 @@ mod dialect;
 mod document;
 mod dry_run;
 mod filters;
+mod join;
+mod lanes;
 mod parameters;
 mod payload;
 mod prepared;

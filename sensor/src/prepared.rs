@@ -10,9 +10,10 @@ use tiphys_lang::condition::Condition;
 use crate::cron::Schedule;
 use crate::dependency::Dependency;
 use crate::document::Events;
+use crate::join::Join;
 use crate::parameters::{Notes, Parameter, apply};
 use crate::spec::{
-    DependencySpec, PolicySpec, SensorSpec, TemplateEngine, TriggerSpec, TriggerTemplateSpec,
+    DependencySpec, JoinSpec, PolicySpec, SensorSpec, TemplateEngine, TriggerSpec, TriggerTemplateSpec,
 };
 use crate::triggers::{Action, BuildContext, Effect, FireError, Firing, FiringId, World, digest};
 
@@ -34,6 +35,7 @@ pub(crate) struct Prepared {
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) launcher: Launcher,
     pub(crate) dlq: Option<Launcher>,
+    pub(crate) join: Option<Join>,
     pub(crate) resets: Vec<Schedule>,
     /// Names what the held events of the trigger depend on.
     pub(crate) version: String,
@@ -80,7 +82,7 @@ impl Prepared {
             .iter()
             .filter_map(spec_of)
             .collect();
-        let version = version(&condition, &specs);
+        let version = version(&condition, &specs, template.join.as_ref());
         let resets = template.conditions_reset.iter().filter_map(|reset| {
             let by_time = reset.by_time.as_ref()?;
             Schedule::parse(&by_time.cron, &by_time.timezone).ok()
@@ -92,6 +94,7 @@ impl Prepared {
                 .map(|spec| Dependency::new(spec, engine))
                 .collect(),
             resets: resets.collect(),
+            join: template.join.as_ref().map(Join::new),
             condition,
             version,
             launcher: Launcher::new(trigger, owner, engine)?,
@@ -104,11 +107,12 @@ impl Prepared {
 }
 
 /// Held events of another version were chosen by other rules.
-fn version(condition: &Condition, specs: &[&DependencySpec]) -> String {
-    let texts: Vec<String> = specs
+fn version(condition: &Condition, specs: &[&DependencySpec], join: Option<&JoinSpec>) -> String {
+    let mut texts: Vec<String> = specs
         .iter()
         .map(|spec| serde_json::to_string(spec).unwrap_or_default())
         .collect();
+    texts.extend(join.and_then(|join| serde_json::to_string(join).ok()));
     let condition = condition.to_string();
     let mut parts = vec![condition.as_str()];
     parts.extend(texts.iter().map(String::as_str));

@@ -164,7 +164,7 @@ impl RunningSensor {
         }
         read?;
         let unmet = course.joined.iter().map(|state| state.pending().len());
-        course.report.unmet = u64::try_from(unmet.sum::<usize>()).unwrap_or(u64::MAX);
+        course.report.unmet += u64::try_from(unmet.sum::<usize>()).unwrap_or(u64::MAX);
         Ok(course.report)
     }
 
@@ -303,7 +303,16 @@ impl Course<'_> {
             ));
         }
         let state = self.joined.get_mut(index)?;
-        match state.on_event(condition, dependency, input.event(), at) {
+        let step = match &runner.prepared.join {
+            None => state.on_event(condition, dependency, input.event(), at),
+            Some(join) => {
+                let key = join.key(dependency, input.event()).ok()?;
+                let unmet = state.expire(join.oldest(at)).len();
+                self.report.unmet += u64::try_from(unmet).unwrap_or(0);
+                state.on_keyed(condition, dependency, &key, input.event(), at)
+            }
+        };
+        match step {
             Step::Fire(by, kept) => {
                 let kept = kept.into_iter();
                 Some((

@@ -16,6 +16,7 @@ use crate::conditions::{KeptEvents, State, Step};
 use crate::dependency::{Admission, Dependency};
 use crate::document::{Events, Input};
 use crate::filters::{Report, Verdict};
+use crate::join::Unmet;
 use crate::record::{self, End as Ended};
 
 /// What a condition holds, as far as this replica knows.
@@ -24,8 +25,8 @@ pub(super) struct Joined {
     empty: State,
     /// Opened once: on a server it costs a round trip.
     store: Option<Arc<dyn tiphys_eventbus::State>>,
-    /// Whether the stored events were counted.
-    adopted: bool,
+    /// The events that are counted as pending here; `None` before the stored ones were.
+    counted: Option<BTreeSet<String>>,
 }
 
 /// What one dependency made of an event.
@@ -44,7 +45,7 @@ impl Joined {
             state: None,
             empty: State::new(&runner.prepared.version),
             store: None,
-            adopted: false,
+            counted: None,
         }
     }
 
@@ -111,10 +112,11 @@ impl Joined {
     ) {
         let worst = told.iter().map(|part| part.end).max();
         let end = match answer {
-            Answer::Known | Answer::Stopped => return,
+            Answer::Known | Answer::Stopped | Answer::Old => return,
             Answer::End(Outcome::Dead) => Ended::Dead,
             Answer::End(Outcome::Fired) => Ended::Fired,
             Answer::End(Outcome::Filtered) => Ended::Filtered,
+            Answer::End(Outcome::Elsewhere) => Ended::Pending,
             Answer::Later => Ended::Pending,
             Answer::Held => worst.unwrap_or(Ended::Pending),
         };
@@ -185,16 +187,41 @@ impl Joined {
             }
         };
         let (condition, name) = (&runner.prepared.condition, &dependency.name);
+        let join = runner.prepared.join.as_ref();
+        let group = match join.map(|join| join.key(name, input.event())) {
+            None => None,
+            Some(Ok(group)) => Some(group),
+            Some(Err(why)) => {
+                tracing::debug!(event = event.id, dependency = name, why, "an event is filtered");
+                let verdict = Verdict::Failed(why);
+                told.push(record::Part::new(name, verdict, report.leaves, Ended::Filtered));
+                return Ok(Part::Filtered);
+            }
+        };
         let at = message.stored_at;
         let mut part = record::Part::new(name, Verdict::Passed, report.leaves, Ended::Pending);
-        let step = self
+        let (unmet, step) = self
             .change(runner, |state| {
                 let reset = reset(runner, state);
-                let step = state.on_event(condition, name, input.event(), at);
-                let changed = reset || !matches!(step, Step::Known);
-                (step, changed)
+                let unmet = join.map(|join| state.expire(join.oldest(at)));
+                let unmet = unmet.unwrap_or_default();
+                let step = match &group {
+                    None => state.on_event(condition, name, input.event(), at),
+                    Some(group) => state.on_keyed(condition, name, group, input.event(), at),
+                };
+                let taken = !matches!(step, Step::Known);
+                if taken {
+                    state.opened(name, input.event(), message.seq);
+                }
+                let changed = reset || !unmet.is_empty() || taken;
+                ((unmet, step), changed)
             })
             .await?;
+        tell_unmet(runner, &unmet);
+        let missing = |joined: &Self| match (&group, &joined.state) {
+            (Some(group), Some((state, _))) => condition.missing(|name| state.groups().has(group, name)),
+            _ => joined.missing(runner),
+        };
         match step {
             Step::Known => Ok(Part::Known),
             Step::Held => {
@@ -204,7 +231,8 @@ impl Joined {
                     missing = ?self.missing(runner),
                     "an event waits for its condition"
                 );
-                part.note = Some(waits_for(&self.missing(runner)));
+                let of = group.as_ref().map(|group| format!(" of key {}", record::shown(group)));
+                part.note = Some(format!("{}{}", waits_for(&missing(self)), of.unwrap_or_default()));
                 told.push(part);
                 Ok(Part::Held)
             }
@@ -266,6 +294,23 @@ impl Joined {
         Ok((Part::Ended, end))
     }
 
+    /// Gives up what has met nobody, when nothing has come for a while.
+    pub(super) async fn tick(&mut self, runner: &Runner) {
+        let Some(join) = &runner.prepared.join else {
+            return;
+        };
+        let before = join.oldest(Timestamp::now());
+        let expired = self.change(runner, |state| {
+            let unmet = state.expire(before);
+            let changed = !unmet.is_empty();
+            (unmet, changed)
+        });
+        match expired.await {
+            Ok(unmet) => tell_unmet(runner, &unmet),
+            Err(error) => tracing::debug!(%error, "cannot look for events that met nobody"),
+        }
+    }
+
     fn missing(&self, runner: &Runner) -> Vec<Vec<String>> {
         let Some((state, _)) = &self.state else {
             return Vec::new();
@@ -296,6 +341,8 @@ impl Joined {
         loop {
             let (mut state, revision) = self.load(runner).await?;
             let before = state.pending();
+            let settled = runner.settled();
+            state.settled(&settled);
             let (result, changed) = change(&mut state);
             if !changed {
                 self.state = Some((state, revision));
@@ -310,7 +357,8 @@ impl Joined {
                 .await
             {
                 Ok(revision) => {
-                    count(runner, &before, &state.pending(), outcome);
+                    self.count(runner, &before, &state.pending(), outcome);
+                    runner.forget_settled(&settled);
                     self.state = Some((state, Some(revision)));
                     return Ok(result);
                 }
@@ -322,6 +370,34 @@ impl Joined {
                 }
             }
         }
+    }
+
+    /// Counts what a change did, each event once in this replica whatever others have done with it.
+    fn count(
+        &mut self,
+        runner: &Runner,
+        before: &BTreeSet<String>,
+        after: &BTreeSet<String>,
+        outcome: Outcome,
+    ) {
+        let counted = self.counted.get_or_insert_default();
+        for event in after.difference(before) {
+            if counted.insert(event.clone()) {
+                runner.ledger.entered();
+            }
+        }
+        for event in before.difference(after) {
+            // One that another replica has taken ends here.
+            if !counted.remove(event) {
+                runner.ledger.entered();
+            }
+            runner.ledger.leave(outcome, 1);
+        }
+        let gone: Vec<String> = counted.difference(after).cloned().collect();
+        for event in &gone {
+            counted.remove(event);
+        }
+        runner.ledger.leave(Outcome::Elsewhere, gone.len());
     }
 
     async fn store(
@@ -342,20 +418,22 @@ impl Joined {
         }
         let entry = self.store(runner).await?.get(runner.state_key()).await?;
         let Some(entry) = entry else {
-            self.adopted = true;
+            self.counted.get_or_insert_default();
             return Ok((self.empty.clone(), None));
         };
         let stored = serde_json::from_slice::<State>(&entry.value).ok();
         let current = stored
             .as_ref()
             .is_some_and(|state| state.is_of(&runner.prepared.version));
-        let events = stored.as_ref().map_or(0, |state| state.pending().len());
-        if !self.adopted {
-            self.adopted = true;
+        let pending = stored.as_ref().map(State::pending).unwrap_or_default();
+        let events = pending.len();
+        if self.counted.is_none() {
             if current {
                 runner.ledger.adopt(events);
+                self.counted = Some(pending);
             } else {
                 runner.ledger.drop_carried(events);
+                self.counted = Some(BTreeSet::new());
             }
         }
         match stored {
@@ -370,6 +448,23 @@ impl Joined {
     }
 }
 
+/// Says of each event that it met nobody.
+fn tell_unmet(runner: &Runner, unmet: &[Unmet]) {
+    for unmet in unmet {
+        let within = runner.prepared.join.as_ref().map_or("", |join| join.text.as_str());
+        let (event, dependency) = (&unmet.event.0, &unmet.dependency);
+        let note = format!(
+            "met no other event of key {} within {within}",
+            record::shown(&unmet.key)
+        );
+        tracing::warn!(event = event.id, dependency, "{note}; it is dead");
+        let mut part = record::Part::new(dependency, Verdict::Passed, Vec::new(), Ended::Dead);
+        part.note = Some(note);
+        let draft = runner.draft(Some(event), vec![part], Ended::Dead, None);
+        runner.records.record(draft);
+    }
+}
+
 /// For people: which events would make it fire.
 fn waits_for(missing: &[Vec<String>]) -> String {
     let sets: Vec<String> = missing.iter().map(|set| set.join(" and ")).collect();
@@ -378,7 +473,7 @@ fn waits_for(missing: &[Vec<String>]) -> String {
 
 /// Drops what was held before the last tick of a schedule. A tick that fell into downtime counts too.
 fn reset(runner: &Runner, state: &mut State) -> bool {
-    if runner.prepared.resets.is_empty() || state.present().is_empty() {
+    if runner.prepared.resets.is_empty() || (state.present().is_empty() && state.groups().is_empty()) {
         return false;
     }
     let now = Timestamp::now();
@@ -388,13 +483,4 @@ fn reset(runner: &Runner, state: &mut State) -> bool {
         .iter()
         .filter_map(|schedule| schedule.last_before(now));
     ticks.max().is_some_and(|tick| state.reset(tick))
-}
-
-fn count(runner: &Runner, before: &BTreeSet<String>, after: &BTreeSet<String>, outcome: Outcome) {
-    for _ in after.difference(before) {
-        runner.ledger.entered();
-    }
-    runner
-        .ledger
-        .leave(outcome, before.difference(after).count());
 }

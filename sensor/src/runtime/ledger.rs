@@ -1,7 +1,7 @@
 //! What becomes of each event, counted once per trigger: `accepted = fired + filtered + pending + dead`.
 //! It holds numbers only; deliveries of the same event share one entry.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ pub(super) enum Outcome {
     Filtered,
     Fired,
     Dead,
+    /// Another replica has seen to it.
+    Elsewhere,
 }
 
 pub(super) struct Ledger {
@@ -24,9 +26,9 @@ pub(super) struct Ledger {
 #[derive(Default)]
 struct Open {
     events: HashMap<u64, Progress>,
-    /// Events that are done and whose acknowledgement failed, oldest first. Mostly it comes again; the bus may
-    /// have the acknowledgement all the same.
-    unconfirmed: VecDeque<(Instant, u64, Outcome)>,
+    /// Events that come again, mostly: done, with an acknowledgement that failed, or given back. Where one does not
+    /// come, the bus has the acknowledgement all the same, or another replica has the event.
+    unconfirmed: Vec<(Instant, u64, Outcome)>,
     /// Events that an earlier run of this trigger in this process counted and did not finish.
     carried: u64,
 }
@@ -70,9 +72,10 @@ impl Ledger {
     /// A message came. Returns how far it got before.
     pub(super) fn begin(&self, seq: u64, delivery: u64) -> Progress {
         let mut open = self.open();
-        if let Some(progress) = open.events.get(&seq) {
+        if let Some(progress) = open.events.get(&seq).cloned() {
             self.metrics.redelivered.inc();
-            return progress.clone();
+            open.unconfirmed.retain(|(_, waiting, _)| *waiting != seq);
+            return progress;
         }
         self.enter(&mut open, delivery > 1);
         open.events.insert(seq, Progress::default());
@@ -95,7 +98,16 @@ impl Ledger {
     pub(super) fn unconfirmed(&self, seq: u64, outcome: Outcome) {
         self.open()
             .unconfirmed
-            .push_back((Instant::now(), seq, outcome));
+            .push((Instant::now(), seq, outcome));
+    }
+
+    /// A message was given back, to come again after `wait`: here, or to another replica.
+    pub(super) fn given_back(&self, seq: u64, wait: Duration) {
+        let mut open = self.open();
+        if open.events.contains_key(&seq) {
+            let from = Instant::now() + wait;
+            open.unconfirmed.push((from, seq, Outcome::Elsewhere));
+        }
     }
 
     /// Ends what was not delivered again for so long that the bus must have its acknowledgement.
@@ -104,11 +116,11 @@ impl Ledger {
     pub(super) fn sweep(&self, after: Duration) -> bool {
         let mut ended = Vec::new();
         let mut open = self.open();
-        while let Some((at, seq, outcome)) = open.unconfirmed.front().copied() {
-            if at.elapsed() < after {
-                break;
-            }
-            open.unconfirmed.pop_front();
+        let (late, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut open.unconfirmed)
+            .into_iter()
+            .partition(|(at, _, _)| at.elapsed() >= after);
+        open.unconfirmed = waiting;
+        for (_, seq, outcome) in late {
             if open.events.remove(&seq).is_some() {
                 ended.push(outcome);
             }
@@ -140,6 +152,7 @@ impl Ledger {
             Outcome::Filtered => self.metrics.filtered.inc_by(events),
             Outcome::Fired => self.metrics.fired.inc_by(events),
             Outcome::Dead => self.metrics.dead.inc_by(events),
+            Outcome::Elsewhere => self.metrics.elsewhere.inc_by(events),
         }
     }
 
@@ -206,6 +219,24 @@ mod tests {
         tokio::time::advance(Duration::from_secs(61)).await;
         assert!(!ledger.sweep(Duration::from_secs(60)));
         assert_eq!(sums(&metrics), [2, 2, 0, 0, 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_that_is_given_back_is_counted_elsewhere_where_it_does_not_return() {
+        let metrics = Metrics::try_new("0").unwrap().trigger("n", "s", "t");
+        let ledger = Ledger::new(metrics.clone());
+        ledger.begin(1, 1);
+        ledger.begin(2, 1);
+        ledger.given_back(1, Duration::from_secs(30));
+        ledger.given_back(2, Duration::from_secs(30));
+        ledger.begin(2, 2);
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert!(ledger.sweep(Duration::from_secs(60)));
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert!(!ledger.sweep(Duration::from_secs(60)));
+        assert_eq!((sums(&metrics), metrics.elsewhere.get()), ([2, 0, 0, 0, 1], 1));
+        ledger.end(2, Outcome::Fired);
+        assert_eq!((sums(&metrics), metrics.elsewhere.get()), ([2, 1, 0, 0, 0], 1));
     }
 
     #[test]

@@ -20,9 +20,10 @@ mod ledger;
 mod limit;
 mod runner;
 mod single;
+mod turns;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -33,13 +34,14 @@ use tracing::Instrument as _;
 
 use crate::prepared::{Owner, Prepared};
 use crate::record::{Labels, Recorder};
-use crate::spec::{Sensor, SensorSpec, TriggerSpec, template_engine};
+use crate::spec::{Sensor, SensorSpec, StartFrom, TriggerSpec, template_engine};
 use crate::triggers::{FireError, World, digest};
 pub use again::{AgainError, Replay, Replayed};
 pub use dead::{DeadEvent, DeadLetter, DeadLetters};
 use ledger::Ledger;
 use limit::Limit;
 use runner::Runner;
+use turns::Turns;
 
 /// How long a message may stay without a sign before it is delivered again.
 pub(crate) const ACK_WAIT: Duration = Duration::from_secs(30);
@@ -158,6 +160,7 @@ impl SensorRuntime {
             spec,
         } = object;
         let engine = template_engine(&annotations).unwrap_or_default();
+        let start = StartFrom::new(&annotations).map_err(StartError::Invalid)?;
         let mut problems = Problems::default();
         problems.at("spec", |problems| spec.validate_with(engine, problems));
         if problems.has_errors() {
@@ -189,7 +192,7 @@ impl SensorRuntime {
         let tasks = tasks.child();
         let mut runners = Vec::new();
         for (made, trigger) in prepared {
-            let subscription = subscription(durable(&made.name), &made);
+            let subscription = subscription(durable(&made.name), &made, start.start());
             let subscriber = bus
                 .subscribe(subscription.clone())
                 .await
@@ -215,7 +218,10 @@ impl SensorRuntime {
                 metrics: counters,
                 stop: tasks.stop_token(),
                 away: AtomicBool::new(false),
+                confirmed: Mutex::default(),
                 records: records.clone(),
+                turns: (!trigger.order_by.is_empty()).then(|| Turns::new(&trigger.order_by)),
+                since: start.since(),
                 labels: Arc::new(labels),
                 letters: Arc::clone(&letters),
             };
@@ -288,7 +294,7 @@ fn durable_prefix(owner: &Owner) -> String {
     )
 }
 
-fn subscription(durable: String, prepared: &Prepared) -> Subscription {
+fn subscription(durable: String, prepared: &Prepared, start: Start) -> Subscription {
     let mut subjects: Vec<SubjectPattern> = prepared
         .dependencies
         .iter()
@@ -302,7 +308,7 @@ fn subscription(durable: String, prepared: &Prepared) -> Subscription {
     Subscription {
         durable,
         subjects,
-        start: Start::New,
+        start,
         ack_wait: ACK_WAIT,
         max_in_flight: prepared.launcher.parallel,
     }

@@ -3,7 +3,8 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -20,15 +21,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::ACK_WAIT;
 use super::dead::{DeadLetters, Letter};
+use super::attempts::End;
 use super::joined::Joined;
 use super::ledger::{Ledger, Outcome};
 use super::limit::Limit;
+use super::turns::{Turn, Turns};
 use crate::dependency::{Admission, Dependency};
 use crate::document::Events;
 use crate::filters::{Detail, Report};
 use crate::prepared::Prepared;
 use crate::record::{self, Draft, Labels, Recorder};
 use crate::triggers::World;
+
+/// How long nothing must come before events that met nobody are looked for.
+const TICK: Duration = Duration::from_secs(5);
 
 /// One trigger at work.
 pub(super) struct Runner {
@@ -40,8 +46,14 @@ pub(super) struct Runner {
     pub(super) world: Arc<World>,
     pub(super) metrics: TriggerMetrics,
     pub(super) ledger: Ledger,
+    /// Messages of a condition that the bus never delivers again; the state hears of it with its next change.
+    pub(super) confirmed: Mutex<BTreeSet<u64>>,
     pub(super) stop: CancellationToken,
     pub(super) records: Recorder,
+    /// Orders the firings of one key.
+    pub(super) turns: Option<Turns>,
+    /// Events that were stored before are none of ours.
+    pub(super) since: Option<Timestamp>,
     pub(super) labels: Arc<Labels>,
     pub(super) letters: Arc<DeadLetters>,
     /// Whether the last firing found its target away.
@@ -57,6 +69,8 @@ pub(super) enum Answer {
     Held,
     /// Its event was counted before.
     Known,
+    /// It is from before the time that the sensor begins with.
+    Old,
     /// Again after a pause.
     Later,
     /// Again at once, by somebody else.
@@ -83,16 +97,26 @@ impl Runner {
                 biased;
                 () = self.stop.cancelled() => break,
                 Some(()) = under_way.next(), if !under_way.is_empty() => {}
+                () = tokio::time::sleep(TICK), if self.prepared.join.is_some() => {
+                    if let Some(joined) = &mut joined {
+                        joined.tick(&self).await;
+                    }
+                }
                 _ = sweep.tick() => drop(self.ledger.sweep(2 * ACK_WAIT)),
                 next = subscriber.next(), if under_way.len() < self.prepared.launcher.parallel => {
                     match next {
+                        Ok(message) if self.is_too_old(&message) => under_way.push(self.work(message, Some(Answer::Old), None)),
                         Ok(message) => match &mut joined {
                             // One after the other, because each changes what the next one meets.
                             Some(joined) => {
                                 let (message, answer) = joined.take(&self, message).await;
-                                under_way.push(self.work(message, Some(answer)));
+                                under_way.push(self.work(message, Some(answer), None));
                             }
-                            None => under_way.push(self.work(message, None)),
+                            None => {
+                                let turns = self.turns.as_ref();
+                                let turn = turns.map(|turns| turns.take(message.event.as_ref().ok()));
+                                under_way.push(self.work(message, None, turn));
+                            }
                         },
                         Err(error) => {
                             tracing::warn!(%error, "the subscription ended; subscribing again");
@@ -105,6 +129,27 @@ impl Runner {
         }
         while under_way.next().await.is_some() {}
         Ok(())
+    }
+
+    /// Whether a message is from before the time that the sensor begins with.
+    fn is_too_old(&self, message: &Message) -> bool {
+        self.since.is_some_and(|since| message.stored_at < since)
+    }
+
+    /// Fires; where order is asked for, the events of a key wait here while their target is away.
+    pub(super) async fn fire_in_order(&self, events: &Events, firing: &mut record::Firing) -> End {
+        let mut tries = 1;
+        loop {
+            let end = self.fire(events, firing).await;
+            if self.turns.is_none() || !matches!(end, End::Later) {
+                return end;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause(tries)) => {}
+                () = self.stop.cancelled() => return End::Stopped,
+            }
+            tries += 1;
+        }
     }
 
     /// Subscribes again until it works; `None` when asked to stop.
@@ -129,12 +174,21 @@ impl Runner {
     }
 
     /// Works on a message unless that is done, then answers it.
-    async fn work(&self, message: Message, answer: Option<Answer>) {
+    async fn work(&self, message: Message, answer: Option<Answer>, turn: Option<Turn>) {
         let (message, answer) = match answer {
             Some(answer) => (message, answer),
             None => {
-                let mut message = message;
-                let answer = self.single(&mut message).await;
+                let (mut message, mut turn) = (message, turn);
+                if let Some(turn) = &mut turn {
+                    self.marked(&message, turn.begin()).await;
+                }
+                // What came before was not done either, so that order is kept.
+                let stopped = turn.is_some() && self.stop.is_cancelled();
+                let answer = if stopped {
+                    Answer::Stopped
+                } else {
+                    self.single(&mut message).await
+                };
                 (message, answer)
             }
         };
@@ -142,15 +196,16 @@ impl Runner {
     }
 
     async fn settle(&self, message: &Message, answer: Answer) {
+        let wait = matches!(answer, Answer::Later).then(|| pause(message.delivery));
         let settled = match answer {
-            Answer::Later => {
-                let wait = pause(message.delivery);
-                message.retry_after(wait).await
-            }
+            Answer::Later => message.retry_after(wait.unwrap_or_default()).await,
             Answer::Stopped => message.retry_after(Duration::ZERO).await,
+            Answer::Old => message.ack().await,
             // Acknowledged before the effect.
             _ if !self.at_least_once => Ok(()),
-            Answer::End(_) | Answer::Held | Answer::Known => message.ack().await,
+            // What a condition has taken is remembered until the bus says that it never delivers it again.
+            Answer::Held | Answer::Known => message.ack_confirmed().await,
+            Answer::End(_) => message.ack().await,
         };
         if let Err(error) = &settled {
             tracing::debug!(%error, seq = message.seq, "the message will come again");
@@ -161,7 +216,14 @@ impl Runner {
             Answer::End(outcome) => self.ledger.unconfirmed(message.seq, outcome),
             Answer::Held => self.ledger.held(message.seq),
             Answer::Known => self.ledger.repeated(),
-            Answer::Later | Answer::Stopped => {}
+            Answer::Old => {}
+            Answer::Later | Answer::Stopped => {
+                self.ledger.given_back(message.seq, wait.unwrap_or_default());
+            }
+        }
+        if settled.is_ok() && matches!(answer, Answer::Held | Answer::Known) {
+            let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+            confirmed.insert(message.seq);
         }
     }
 
@@ -312,6 +374,18 @@ impl Runner {
     /// Acknowledges before the effect, where the spec asks for at most once.
     pub(super) async fn ack_first(&self, message: &Message) -> bool {
         self.at_least_once || message.ack().await.is_ok()
+    }
+
+    /// The messages of a condition that never come again, and that the state has not heard of.
+    pub(super) fn settled(&self) -> BTreeSet<u64> {
+        let confirmed = self.confirmed.lock();
+        confirmed.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The state has heard of these.
+    pub(super) fn forget_settled(&self, told: &BTreeSet<u64>) {
+        let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        confirmed.retain(|seq| !told.contains(seq));
     }
 
     pub(super) fn state_key(&self) -> &str {

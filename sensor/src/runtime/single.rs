@@ -52,7 +52,7 @@ impl Runner {
                 Admission::Passed(input) => {
                     let events = Events::from([(dependency.name.clone(), input)]);
                     let mut firing = record::Firing::default();
-                    let end = self.marked(message, self.fire(&events, &mut firing)).await;
+                    let end = self.marked(message, self.fire_in_order(&events, &mut firing)).await;
                     if self.records.is_on() {
                         let ended = match end {
                             End::Fired => Ended::Fired,
@@ -99,6 +99,7 @@ impl Runner {
             Outcome::Filtered => Ended::Filtered,
             Outcome::Fired => Ended::Fired,
             Outcome::Dead => Ended::Dead,
+            Outcome::Elsewhere => Ended::Pending,
         };
         self.decide(message, Some(&event), parts, ended, None);
         Answer::End(outcome)

@@ -75,10 +75,19 @@ impl World {
     }
 
     pub(super) async fn start(&self, spec: &str) -> Result<RunningSensor, StartError> {
+        self.start_from(spec, "").await
+    }
+
+    pub(super) async fn start_from(
+        &self,
+        spec: &str,
+        from: &str,
+    ) -> Result<RunningSensor, StartError> {
+        let annotation = (crate::spec::START_FROM_ANNOTATION.to_owned(), from.to_owned());
         let object = SensorObject {
             namespace: "ns".to_owned(),
             name: "s".to_owned(),
-            annotations: std::collections::BTreeMap::new(),
+            annotations: std::collections::BTreeMap::from([annotation]),
             spec: yaml(spec),
         };
         let (bus, client) = (self.bus.clone(), self.client.clone());

@@ -248,3 +248,159 @@ async fn a_replay_doubles_nothing_unless_it_is_told_to_and_disturbs_nobody() {
     assert_eq!(marked.len(), 5);
     sensor.stop().await;
 }
+
+const JOINED: &str = r#"
+dependencies:
+  - {name: a, eventSourceName: webhook, eventName: a}
+  - {name: b, eventSourceName: webhook, eventName: b}
+triggers:
+  - template:
+      name: both
+      conditions: a && b
+      join: {key: sha, within: 1s}
+      k8s:
+        source:
+          resource: {apiVersion: argoproj.io/v1alpha1, kind: Workflow, metadata: {generateName: both-}, spec: {}}
+        parameters:
+          - {src: {dependencyName: a, contextKey: id}, dest: spec.a}
+          - {src: {dependencyName: b, contextKey: id}, dest: spec.b}
+"#;
+
+#[tokio::test]
+async fn a_join_pairs_events_by_key_and_reports_what_met_nobody() {
+    let world = World::new();
+    let sensor = world.start(JOINED).await.unwrap();
+    for (name, id, sha) in [
+        ("a", "a1", "x"),
+        ("a", "a2", "y"),
+        ("b", "b2", "y"),
+        ("b", "b1", "x"),
+        ("a", "a3", "z"),
+    ] {
+        world
+            .publish(name, id, &format!(r#"{{"sha":"{sha}"}}"#))
+            .await;
+    }
+    world.publish("a", "a4", "{}").await;
+    // The last one of key z is given up once nothing has come for a while.
+    world.reaches("both", [6, 4, 1, 1, 0]).await;
+    let workflows = world.workflows().await;
+    let mut pairs: Vec<_> = workflows
+        .iter()
+        .map(|made| format!("{}{}", made.data["spec"]["a"], made.data["spec"]["b"]))
+        .collect();
+    pairs.sort();
+    assert_eq!(pairs, [r#""a1""b1""#, r#""a2""b2""#]);
+    sensor.stop().await;
+    let unmet = world.decisions("\"a3\"").await;
+    assert_eq!(unmet.last().unwrap().end, End::Dead);
+    assert_eq!(
+        unmet.last().unwrap().reason.as_deref(),
+        Some("met no other event of key z within 1s")
+    );
+    let without = world.decisions("\"a4\"").await;
+    assert_eq!(
+        without[0].reason.as_deref(),
+        Some("join.key is not in the event")
+    );
+}
+
+#[tokio::test]
+async fn events_of_one_key_fire_in_order_and_a_key_that_waits_holds_up_no_other() {
+    let world = World::new();
+    let (sink, requests) = sink().await;
+    let spec = format!(
+        r#"
+dependencies: [{{name: a, eventSourceName: webhook, eventName: a}}]
+triggers:
+  - template:
+      name: send
+      http: {{url: "http://{sink}/", payload: [{{src: {{dependencyName: a, contextKey: id}}, dest: id}}]}}
+    policy: {{status: {{allow: [200]}}}}
+    orderBy: repo
+"#
+    );
+    let sensor = world.start(&spec).await.unwrap();
+    // The sink refuses the first two tries of x1.
+    for (id, repo) in [
+        ("x1", "x"),
+        ("x2", "x"),
+        ("y1", "y"),
+        ("x3", "x"),
+        ("y2", "y"),
+    ] {
+        world
+            .publish("a", id, &format!(r#"{{"repo":"{repo}"}}"#))
+            .await;
+    }
+    world.reaches("send", [5, 5, 0, 0, 0]).await;
+    sensor.stop().await;
+    let seen = requests.lock().unwrap().clone();
+    let of = |key: &str| {
+        seen.iter()
+            .filter(|id| id.starts_with(key))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("x"), ["x1", "x1", "x1", "x2", "x3"]);
+    assert_eq!(of("y"), ["y1", "y2"]);
+    let last_y = seen.iter().position(|id| id == "y2").unwrap();
+    let first_x2 = seen.iter().position(|id| id == "x2").unwrap();
+    assert!(last_y < first_x2, "{seen:?}");
+}
+
+type Requests = std::sync::Arc<std::sync::Mutex<Vec<String>>>;
+
+/// A server that answers x1 with 503 twice, and all else with 200.
+async fn sink() -> (std::net::SocketAddr, Requests) {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let requests = Requests::default();
+    let seen = requests.clone();
+    let handler = move |body: String| async move {
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let id = body["id"].as_str().unwrap().to_owned();
+        let mut seen = seen.lock().unwrap();
+        seen.push(id);
+        let tries = seen.iter().filter(|id| *id == "x1").count();
+        let refused = seen.last().is_some_and(|id| id == "x1") && tries < 3;
+        if refused {
+            http::StatusCode::SERVICE_UNAVAILABLE
+        } else {
+            http::StatusCode::OK
+        }
+    };
+    let router = axum::Router::new().route("/", axum::routing::post(handler));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tiphys_core::Tasks::new().spawn_job("sink", async move {
+        axum::serve(listener, router).await.unwrap();
+    });
+    (address, requests)
+}
+
+#[tokio::test]
+async fn a_sensor_begins_where_its_annotation_says() {
+    let world = World::new();
+    world.publish("a", "e1", "{}").await;
+    let between = jiff::Timestamp::now().to_string();
+    world.publish("a", "e2", "{}").await;
+    for (from, name, count) in [
+        ("oldest", "all", 3),
+        (between.as_str(), "some", 3),
+        ("new", "none", 1),
+    ] {
+        let spec = UNNAMED
+            .replace("name: submit", &format!("name: {name}"))
+            .replace("dataKey: name", "contextTemplate: '{{ .Input.id }}-X'")
+            .replace("-X", &format!("-{name}"));
+        let sensor = world.start_from(&spec, from).await.unwrap();
+        world.publish("a", &format!("after-{name}"), "{}").await;
+        world.reaches(name, [count, count, 0, 0, 0]).await;
+        sensor.stop().await;
+    }
+    let error = world.start_from(UNNAMED, "yesterday").await.err().unwrap();
+    assert!(
+        error.to_string().contains("must be new, oldest or a time"),
+        "{error}"
+    );
+}

@@ -24,7 +24,7 @@ pub use source::{
     GitSourceSpec, GithubAppSpec, S3SourceSpec, UrlSourceSpec,
 };
 pub use trigger::{
-    ConditionsResetSpec, K8sPolicySpec, PolicySpec, RateLimitSpec, ResetByTimeSpec,
+    ConditionsResetSpec, JoinSpec, K8sPolicySpec, PolicySpec, RateLimitSpec, ResetByTimeSpec,
     StatusPolicySpec, TriggerSpec, TriggerTemplateSpec,
 };
 pub use validate::Scope;
@@ -80,6 +80,51 @@ impl SensorSpec {
         match self.event_bus_name.as_str() {
             "" => "default",
             name => name,
+        }
+    }
+}
+
+/// Where a Sensor that the bus does not know yet begins: `new` (default), `oldest`, or a time in RFC 3339.
+pub const START_FROM_ANNOTATION: &str = "tiphys.dev/start-from";
+
+/// Where a Sensor begins that the bus does not know yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StartFrom {
+    /// With what comes from now on.
+    #[default]
+    New,
+    /// With the oldest event that the bus keeps.
+    Oldest,
+    /// With the first event that was stored at this time or later.
+    Time(jiff::Timestamp),
+}
+
+impl StartFrom {
+    /// What the annotations choose.
+    ///
+    /// # Errors
+    /// What must hold, where the annotation says something else.
+    pub fn new(annotations: &BTreeMap<String, String>) -> Result<Self, String> {
+        match annotations.get(START_FROM_ANNOTATION).map(String::as_str) {
+            None | Some("" | "new") => Ok(Self::New),
+            Some("oldest") => Ok(Self::Oldest),
+            Some(text) => text.parse().map(Self::Time).map_err(|_| {
+                format!("must be new, oldest or a time, as 2026-07-18T10:00:00Z, not {text:?}")
+            }),
+        }
+    }
+
+    pub(crate) const fn start(self) -> tiphys_eventbus::Start {
+        match self {
+            Self::New => tiphys_eventbus::Start::New,
+            Self::Oldest | Self::Time(_) => tiphys_eventbus::Start::Oldest,
+        }
+    }
+
+    pub(crate) const fn since(self) -> Option<jiff::Timestamp> {
+        match self {
+            Self::Time(time) => Some(time),
+            Self::New | Self::Oldest => None,
         }
     }
 }

@@ -33,6 +33,9 @@ pub struct TriggerSpec {
     /// How often it may fire.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimitSpec>,
+    /// A path of the payload: events with the same value there fire one after the other, in their order.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub order_by: String,
     /// `false`, written out, acknowledges an event before the action. Default true, unlike Argo.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_least_once: Option<bool>,
@@ -51,6 +54,9 @@ pub struct TriggerTemplateSpec {
     /// `&&`, `||` and parentheses over dependency names; all dependencies where nothing is said.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub conditions: String,
+    /// Events meet by key, inside a window, instead of the last ones of each dependency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub join: Option<JoinSpec>,
     /// When events that are held for the condition are dropped.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions_reset: Vec<ConditionsResetSpec>,
@@ -96,6 +102,21 @@ pub struct TriggerTemplateSpec {
     /// Sends mail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<EmailSpec>,
+}
+
+/// How the events of a condition meet.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JoinSpec {
+    /// The path of the key in the payload of each event.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub key: String,
+    /// The path of the key by dependency, where it differs.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<String, String>,
+    /// How long an event waits for the others, as 30m.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub within: String,
 }
 
 /// When held events are dropped.

@@ -8,7 +8,7 @@ use tiphys_core::{Path, Problem, Problems, Severity};
 use tiphys_lang::condition::Condition;
 
 use super::{
-    ParameterSpec, Sensor, SensorSpec, TEMPLATE_ENGINE_ANNOTATION, TemplateEngine, TriggerSpec,
+    JoinSpec, ParameterSpec, START_FROM_ANNOTATION, Sensor, SensorSpec, StartFrom, TEMPLATE_ENGINE_ANNOTATION, TemplateEngine, TriggerSpec,
     template_engine,
 };
 use crate::cron;
@@ -54,6 +54,13 @@ impl Sensor {
             problems.require("name", name, " to the sensor's name");
             bus_word("name", name, problems);
         });
+        if let Err(said) = StartFrom::new(annotations) {
+            problems.at("metadata", |problems| {
+                problems.at("annotations", |problems| {
+                    problems.at(START_FROM_ANNOTATION, |problems| problems.error(said));
+                });
+            });
+        }
         problems.at("spec", |problems| self.spec.validate_with(engine, problems));
     }
 }
@@ -124,6 +131,27 @@ pub(super) fn bus_word(key: &str, name: &str, problems: &mut Problems) {
     }
 }
 
+impl JoinSpec {
+    fn validate(&self, problems: &mut Problems) {
+        if self.keys.is_empty() {
+            problems.require("key", &self.key, ", as body.sha");
+        }
+        if !self.key.is_empty() {
+            problems.at("key", |problems| check_path(&self.key, false, problems));
+        }
+        problems.at("keys", |problems| {
+            for (name, path) in &self.keys {
+                problems.at(name, |problems| check_path(path, false, problems));
+            }
+        });
+        problems.at("within", |problems| match tiphys_core::duration::parse(&self.within) {
+            Ok(within) if within.is_zero() => problems.error("must be more than 0, as 30m"),
+            Ok(_) => {}
+            Err(_) => problems.error("must be set to a duration, as 30m"),
+        });
+    }
+}
+
 impl TriggerSpec {
     fn validate(&self, scope: &Scope<'_>, problems: &mut Problems) {
         let Some(template) = &self.template else {
@@ -135,7 +163,13 @@ impl TriggerSpec {
         problems.at("template", |problems| {
             template.validate(scope, problems);
             scope.condition(&template.conditions, problems);
+            if let Some(join) = &template.join {
+                problems.at("join", |problems| join.validate(problems));
+            }
         });
+        if !self.order_by.is_empty() {
+            problems.at("orderBy", |problems| check_path(&self.order_by, false, problems));
+        }
         scope.parameters("parameters", &self.parameters, problems);
         if let Some(retry) = &self.retry_strategy {
             problems.at("retryStrategy", |problems| {

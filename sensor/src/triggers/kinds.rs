@@ -12,6 +12,7 @@ pub(super) fn names(spec: &TriggerTemplateSpec) -> Vec<&'static str> {
         name: _,
         conditions: _,
         conditions_reset: _,
+        join: _,
         k8s,
         argo_workflow,
         http,

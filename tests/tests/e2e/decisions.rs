@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tiphys_tests::nats::{Nats, NatsOptions};
 use tiphys_tests::tiphys::TiphysOutput;
+use tiphys_tests::tls::http_client;
 use tiphys_tests::{Tiphys, eventually, temp_dir};
 
 use crate::support::{LIMIT, LocalRun, exotic_bus, post, wait_for_workflows};
@@ -53,7 +54,7 @@ async fn decisions(run: &LocalRun, outcome: &str, count: usize) -> Vec<Value> {
 async fn asks_and_sends_again(mut run: LocalRun) {
     run.write("strict.yaml", REJECTING);
     run.start().await;
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = http_client(None);
     for message in ["bad", "good"] {
         let answer = post(&http, &run.url(), message, "somebody").await.unwrap();
         assert_eq!(answer.status(), 200);
