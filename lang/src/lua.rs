@@ -72,6 +72,8 @@ pub struct Script {
     bytecode: Vec<u8>,
     /// The longest run.
     time: Duration,
+    /// The most values in a result.
+    values: usize,
 }
 
 impl Script {
@@ -84,6 +86,7 @@ impl Script {
         Ok(Self {
             bytecode,
             time: sandbox::MAX_TIME,
+            values: convert::MAX_VALUES,
         })
     }
 
@@ -107,7 +110,7 @@ impl Script {
             event,
             self.time,
             |last, origins, event| match last {
-                mlua::Value::Table(table) => convert::to_json(&table, origins, event),
+                mlua::Value::Table(table) => convert::to_json(&table, origins, event, self.values),
                 mlua::Value::Integer(_) => Err(ScriptError::NotTable("number".to_owned())),
                 other => Err(ScriptError::NotTable(other.type_name().to_owned())),
             },

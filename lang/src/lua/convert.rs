@@ -11,7 +11,7 @@ use crate::value::{Map, Number, Value};
 const MAX_DEPTH: usize = 200;
 
 /// The most values in a result, holes of arrays included.
-const MAX_VALUES: usize = 1_000_000;
+pub(super) const MAX_VALUES: usize = 1_000_000;
 
 /// The most bytes of text in a result.
 const MAX_BYTES: usize = 32 << 20;
@@ -130,15 +130,17 @@ impl Reader<'_> {
     }
 }
 
-/// A table as JSON.
+/// A table as JSON of at most so many values.
 pub(super) fn to_json(
     table: &Table,
     origins: &Origins,
     event: &Value,
+    most: usize,
 ) -> Result<Value, ScriptError> {
     Writer {
         origins,
         event,
+        most,
         values: 0,
         bytes: 0,
     }
@@ -148,6 +150,8 @@ pub(super) fn to_json(
 struct Writer<'o> {
     origins: &'o Origins,
     event: &'o Value,
+    /// The most values.
+    most: usize,
     values: usize,
     bytes: usize,
 }
@@ -160,7 +164,7 @@ impl Writer<'_> {
     fn count(&mut self, values: usize, bytes: usize) -> Result<(), ScriptError> {
         self.values = self.values.saturating_add(values);
         self.bytes = self.bytes.saturating_add(bytes);
-        if self.values > MAX_VALUES || self.bytes > MAX_BYTES {
+        if self.values > self.most || self.bytes > MAX_BYTES {
             return no_json("it is too large");
         }
         Ok(())

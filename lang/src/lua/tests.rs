@@ -142,6 +142,7 @@ fn hostile_scripts_end() {
         if matches!(what, "too much" | "too") {
             compiled.time = Duration::from_millis(20);
         }
+        compiled.values = 10_000;
         let error = compiled.transform(&value("{}")).unwrap_err();
         assert!(error.to_string().contains(what), "{script}: {error}");
     }
