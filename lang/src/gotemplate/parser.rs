@@ -2,11 +2,13 @@
 //! It never descends deeper than [`MAX_DEPTH`], so no text can overflow the stack.
 
 mod pipeline;
+mod resolve;
 mod scope;
 
 use super::ast::{Definition, Node, Pos, Program};
 use super::lexer::{Kind, Token, lex};
 use super::literal;
+use resolve::resolve;
 use scope::Scope;
 
 /// How deeply actions and parentheses may nest together.
@@ -437,47 +439,4 @@ fn is_empty(body: &[Node]) -> bool {
         Node::Text(text) => String::from_utf8_lossy(text).trim().is_empty(),
         _ => false,
     })
-}
-
-/// Gives template calls the index of what they call.
-fn resolve(program: &mut Program) {
-    // The text's own body is only reachable by the empty name, as the root is in Go.
-    let names: Vec<Vec<u8>> = program
-        .templates
-        .iter()
-        .map(|one| one.name.clone())
-        .collect();
-    for template in &mut program.templates {
-        resolve_list(&mut template.body, &names);
-    }
-}
-
-fn resolve_list(nodes: &mut [Node], names: &[Vec<u8>]) {
-    for node in nodes {
-        match node {
-            Node::Template { name, index, .. } => {
-                *index = names.iter().position(|known| known == name);
-            }
-            Node::If {
-                branches,
-                otherwise,
-            }
-            | Node::With {
-                branches,
-                otherwise,
-            } => {
-                for (_, body) in branches {
-                    resolve_list(body, names);
-                }
-                resolve_list(otherwise.as_deref_mut().unwrap_or_default(), names);
-            }
-            Node::Range {
-                body, otherwise, ..
-            } => {
-                resolve_list(body, names);
-                resolve_list(otherwise.as_deref_mut().unwrap_or_default(), names);
-            }
-            Node::Text(_) | Node::Action(_) | Node::Break | Node::Continue => {}
-        }
-    }
 }
