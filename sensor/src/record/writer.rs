@@ -16,6 +16,8 @@ use super::{Draft, Dropped};
 
 /// How many decisions wait for the disk at most.
 const QUEUE: usize = 16 << 10;
+/// With so many waiting, which takes some 25,000 a second, details are left out.
+const BUSY: usize = 512;
 /// How many are written at once.
 const BATCH: usize = 8 << 10;
 /// How long the first decision of a batch waits for others.
@@ -100,6 +102,16 @@ impl Recorder {
     #[must_use]
     pub const fn is_on(&self) -> bool {
         self.inner.is_some()
+    }
+
+    /// Whether there is time for details: what passed, what was resolved. Where decisions come faster than people
+    /// could read them, they say only how it ended and, where it did not fire, why.
+    #[must_use]
+    pub(crate) fn is_thorough(&self) -> bool {
+        let waiting = |inner: &Arc<Inner>| QUEUE - inner.queue.capacity();
+        self.inner
+            .as_ref()
+            .is_some_and(|inner| waiting(inner) < BUSY)
     }
 
     /// Hands a decision over; one that finds the queue full is dropped and counted.

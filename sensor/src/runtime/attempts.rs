@@ -36,7 +36,7 @@ impl Runner {
     /// Fires events. Nothing is lost when the future is dropped: the effect is repeatable or has not begun.
     /// `firing` is told what happened.
     pub(super) async fn fire(&self, events: &Events, firing: &mut record::Firing) -> End {
-        if self.records.is_on() {
+        if self.records.is_on() && (events.len() > 1 || self.records.is_thorough()) {
             let ids = events.iter();
             firing.events = ids
                 .map(|(name, input)| (name.clone(), input.event().id.clone()))
@@ -135,7 +135,7 @@ impl Runner {
         events: &Events,
         firing: &mut record::Firing,
     ) -> Result<Fired, Failure> {
-        let notes = if self.records.is_on() {
+        let notes = if self.records.is_thorough() {
             Notes::on()
         } else {
             Notes::OFF

@@ -276,7 +276,7 @@ impl Runner {
 
     /// How much is written down about filters.
     pub(super) fn detail(&self) -> Detail {
-        if self.records.is_on() {
+        if self.records.is_thorough() {
             Detail::All
         } else {
             Detail::Failures

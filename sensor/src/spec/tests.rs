@@ -209,3 +209,49 @@ fn the_resource_has_argos_names() {
     );
     assert_eq!(names.short_names, Some(vec!["sn".to_owned()]));
 }
+
+#[test]
+fn joins_orders_and_start_positions_are_checked_and_argos_older_fields_are_known() {
+    let join =
+        |join: &str| with_trigger(&format!("template: {{name: t, log: {{}}, join: {join}}}"));
+    for (said, expected) in [
+        (join("{key: body.sha, within: 30m}"), ""),
+        (join("{keys: {a: body.sha}, within: 30m}"), ""),
+        (
+            join("{within: 0s}"),
+            "triggers[0].template.join.key: must be set, as body.sha\n\
+             triggers[0].template.join.within: must be more than 0, as 30m",
+        ),
+        (
+            join("{key: a, within: soon}"),
+            "triggers[0].template.join.within: must be set to a duration, as 30m",
+        ),
+        (
+            with_trigger("template: {name: t, log: {}}, orderBy: body.repo"),
+            "",
+        ),
+    ] {
+        assert_eq!(said, expected);
+    }
+    let sensor = |annotation: &str| {
+        let text = format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: Sensor\n\
+             metadata: {{name: s, annotations: {{tiphys.dev/start-from: '{annotation}'}}}}\n\
+             spec:\n  dependencies: [{{name: a, eventSourceName: s, eventName: e}}]\n\
+             \x20 triggers: [{{template: {{name: t, argoWorkflow: {{group: argoproj.io, version: v1alpha1, resource: workflows, \
+             operation: submit, source: {{resource: {{apiVersion: argoproj.io/v1alpha1, kind: Workflow, metadata: {{generateName: w-}}}}}}}}}}}}]\n"
+        );
+        let mut problems = Problems::default();
+        let documents = manifest::parse(&text).unwrap();
+        assert!(Sensor::read(&documents[0], &mut problems).is_some());
+        problems.to_string()
+    };
+    for annotation in ["new", "oldest", "2026-07-18T10:00:00Z"] {
+        assert_eq!(sensor(annotation), "");
+    }
+    assert!(
+        sensor("yesterday").contains("start-from"),
+        "{}",
+        sensor("yesterday")
+    );
+}
