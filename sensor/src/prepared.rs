@@ -13,7 +13,8 @@ use crate::document::Events;
 use crate::join::Join;
 use crate::parameters::{Notes, Parameter, apply};
 use crate::spec::{
-    DependencySpec, JoinSpec, PolicySpec, SensorSpec, TemplateEngine, TriggerSpec, TriggerTemplateSpec,
+    DependencySpec, JoinSpec, PolicySpec, SensorSpec, TemplateEngine, TriggerSpec,
+    TriggerTemplateSpec,
 };
 use crate::triggers::{Action, BuildContext, Effect, FireError, Firing, FiringId, World, digest};
 

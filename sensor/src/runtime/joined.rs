@@ -12,11 +12,11 @@ use super::STATE_BUCKET;
 use super::attempts::End;
 use super::ledger::Outcome;
 use super::runner::{Answer, Runner, admit};
+use super::told::{tell_unmet, waits_for};
 use crate::conditions::{KeptEvents, State, Step};
 use crate::dependency::{Admission, Dependency};
 use crate::document::{Events, Input};
 use crate::filters::{Report, Verdict};
-use crate::join::Unmet;
 use crate::record::{self, End as Ended};
 
 /// What a condition holds, as far as this replica knows.
@@ -192,9 +192,19 @@ impl Joined {
             None => None,
             Some(Ok(group)) => Some(group),
             Some(Err(why)) => {
-                tracing::debug!(event = event.id, dependency = name, why, "an event is filtered");
+                tracing::debug!(
+                    event = event.id,
+                    dependency = name,
+                    why,
+                    "an event is filtered"
+                );
                 let verdict = Verdict::Failed(why);
-                told.push(record::Part::new(name, verdict, report.leaves, Ended::Filtered));
+                told.push(record::Part::new(
+                    name,
+                    verdict,
+                    report.leaves,
+                    Ended::Filtered,
+                ));
                 return Ok(Part::Filtered);
             }
         };
@@ -219,7 +229,9 @@ impl Joined {
             .await?;
         tell_unmet(runner, &unmet);
         let missing = |joined: &Self| match (&group, &joined.state) {
-            (Some(group), Some((state, _))) => condition.missing(|name| state.groups().has(group, name)),
+            (Some(group), Some((state, _))) => {
+                condition.missing(|name| state.groups().has(group, name))
+            }
             _ => joined.missing(runner),
         };
         match step {
@@ -231,8 +243,14 @@ impl Joined {
                     missing = ?self.missing(runner),
                     "an event waits for its condition"
                 );
-                let of = group.as_ref().map(|group| format!(" of key {}", record::shown(group)));
-                part.note = Some(format!("{}{}", waits_for(&missing(self)), of.unwrap_or_default()));
+                let of = group
+                    .as_ref()
+                    .map(|group| format!(" of key {}", record::shown(group)));
+                part.note = Some(format!(
+                    "{}{}",
+                    waits_for(&missing(self)),
+                    of.unwrap_or_default()
+                ));
                 told.push(part);
                 Ok(Part::Held)
             }
@@ -448,32 +466,11 @@ impl Joined {
     }
 }
 
-/// Says of each event that it met nobody.
-fn tell_unmet(runner: &Runner, unmet: &[Unmet]) {
-    for unmet in unmet {
-        let within = runner.prepared.join.as_ref().map_or("", |join| join.text.as_str());
-        let (event, dependency) = (&unmet.event.0, &unmet.dependency);
-        let note = format!(
-            "met no other event of key {} within {within}",
-            record::shown(&unmet.key)
-        );
-        tracing::warn!(event = event.id, dependency, "{note}; it is dead");
-        let mut part = record::Part::new(dependency, Verdict::Passed, Vec::new(), Ended::Dead);
-        part.note = Some(note);
-        let draft = runner.draft(Some(event), vec![part], Ended::Dead, None);
-        runner.records.record(draft);
-    }
-}
-
-/// For people: which events would make it fire.
-fn waits_for(missing: &[Vec<String>]) -> String {
-    let sets: Vec<String> = missing.iter().map(|set| set.join(" and ")).collect();
-    format!("waits for {}", sets.join(", or "))
-}
-
 /// Drops what was held before the last tick of a schedule. A tick that fell into downtime counts too.
 fn reset(runner: &Runner, state: &mut State) -> bool {
-    if runner.prepared.resets.is_empty() || (state.present().is_empty() && state.groups().is_empty()) {
+    if runner.prepared.resets.is_empty()
+        || (state.present().is_empty() && state.groups().is_empty())
+    {
         return false;
     }
     let now = Timestamp::now();

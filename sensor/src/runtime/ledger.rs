@@ -96,9 +96,7 @@ impl Ledger {
 
     /// A message is done, and its acknowledgement failed: its next delivery ends it, or time does.
     pub(super) fn unconfirmed(&self, seq: u64, outcome: Outcome) {
-        self.open()
-            .unconfirmed
-            .push((Instant::now(), seq, outcome));
+        self.open().unconfirmed.push((Instant::now(), seq, outcome));
     }
 
     /// A message was given back, to come again after `wait`: here, or to another replica.
@@ -234,9 +232,15 @@ mod tests {
         assert!(ledger.sweep(Duration::from_secs(60)));
         tokio::time::advance(Duration::from_secs(30)).await;
         assert!(!ledger.sweep(Duration::from_secs(60)));
-        assert_eq!((sums(&metrics), metrics.elsewhere.get()), ([2, 0, 0, 0, 1], 1));
+        assert_eq!(
+            (sums(&metrics), metrics.elsewhere.get()),
+            ([2, 0, 0, 0, 1], 1)
+        );
         ledger.end(2, Outcome::Fired);
-        assert_eq!((sums(&metrics), metrics.elsewhere.get()), ([2, 1, 0, 0, 0], 1));
+        assert_eq!(
+            (sums(&metrics), metrics.elsewhere.get()),
+            ([2, 1, 0, 0, 0], 1)
+        );
     }
 
     #[test]

@@ -20,11 +20,12 @@ mod ledger;
 mod limit;
 mod runner;
 mod single;
+mod told;
 mod turns;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tiphys_core::metrics::Metrics;

@@ -1,11 +1,11 @@
 //! The loop of one trigger: takes messages, keeps so many under way, settles them, and subscribes again where it must.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -20,8 +20,8 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio_util::sync::CancellationToken;
 
 use super::ACK_WAIT;
-use super::dead::{DeadLetters, Letter};
 use super::attempts::End;
+use super::dead::{DeadLetters, Letter};
 use super::joined::Joined;
 use super::ledger::{Ledger, Outcome};
 use super::limit::Limit;
@@ -218,11 +218,15 @@ impl Runner {
             Answer::Known => self.ledger.repeated(),
             Answer::Old => {}
             Answer::Later | Answer::Stopped => {
-                self.ledger.given_back(message.seq, wait.unwrap_or_default());
+                self.ledger
+                    .given_back(message.seq, wait.unwrap_or_default());
             }
         }
         if settled.is_ok() && matches!(answer, Answer::Held | Answer::Known) {
-            let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut confirmed = self
+                .confirmed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             confirmed.insert(message.seq);
         }
     }
@@ -384,7 +388,10 @@ impl Runner {
 
     /// The state has heard of these.
     pub(super) fn forget_settled(&self, told: &BTreeSet<u64>) {
-        let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut confirmed = self
+            .confirmed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         confirmed.retain(|seq| !told.contains(seq));
     }
 

@@ -52,7 +52,9 @@ impl Runner {
                 Admission::Passed(input) => {
                     let events = Events::from([(dependency.name.clone(), input)]);
                     let mut firing = record::Firing::default();
-                    let end = self.marked(message, self.fire_in_order(&events, &mut firing)).await;
+                    let end = self
+                        .marked(message, self.fire_in_order(&events, &mut firing))
+                        .await;
                     if self.records.is_on() {
                         let ended = match end {
                             End::Fired => Ended::Fired,

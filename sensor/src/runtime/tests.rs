@@ -83,7 +83,10 @@ impl World {
         spec: &str,
         from: &str,
     ) -> Result<RunningSensor, StartError> {
-        let annotation = (crate::spec::START_FROM_ANNOTATION.to_owned(), from.to_owned());
+        let annotation = (
+            crate::spec::START_FROM_ANNOTATION.to_owned(),
+            from.to_owned(),
+        );
         let object = SensorObject {
             namespace: "ns".to_owned(),
             name: "s".to_owned(),

@@ -8,8 +8,8 @@ use tiphys_core::{Path, Problem, Problems, Severity};
 use tiphys_lang::condition::Condition;
 
 use super::{
-    JoinSpec, ParameterSpec, START_FROM_ANNOTATION, Sensor, SensorSpec, StartFrom, TEMPLATE_ENGINE_ANNOTATION, TemplateEngine, TriggerSpec,
-    template_engine,
+    JoinSpec, ParameterSpec, START_FROM_ANNOTATION, Sensor, SensorSpec, StartFrom,
+    TEMPLATE_ENGINE_ANNOTATION, TemplateEngine, TriggerSpec, template_engine,
 };
 use crate::cron;
 use crate::dialect::{Flaw, Selector, Template};
@@ -144,10 +144,12 @@ impl JoinSpec {
                 problems.at(name, |problems| check_path(path, false, problems));
             }
         });
-        problems.at("within", |problems| match tiphys_core::duration::parse(&self.within) {
-            Ok(within) if within.is_zero() => problems.error("must be more than 0, as 30m"),
-            Ok(_) => {}
-            Err(_) => problems.error("must be set to a duration, as 30m"),
+        problems.at("within", |problems| {
+            match tiphys_core::duration::parse(&self.within) {
+                Ok(within) if within.is_zero() => problems.error("must be more than 0, as 30m"),
+                Ok(_) => {}
+                Err(_) => problems.error("must be set to a duration, as 30m"),
+            }
         });
     }
 }
@@ -168,7 +170,9 @@ impl TriggerSpec {
             }
         });
         if !self.order_by.is_empty() {
-            problems.at("orderBy", |problems| check_path(&self.order_by, false, problems));
+            problems.at("orderBy", |problems| {
+                check_path(&self.order_by, false, problems);
+            });
         }
         scope.parameters("parameters", &self.parameters, problems);
         if let Some(retry) = &self.retry_strategy {
