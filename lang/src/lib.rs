@@ -33,6 +33,7 @@ pub mod jq;
 pub mod json;
 pub mod jsonpath;
 pub mod lua;
+pub mod pages;
 pub mod path;
 pub mod sjson;
 pub mod value;

@@ -3,7 +3,11 @@
 //! `make conformance` fills the cases in. `cases/differences.jsonl` lists where we answer otherwise on purpose, with
 //! the reason: a case may differ only if it is there, in the way that is said there, and only while it does.
 
-#![expect(clippy::unwrap_used, reason = "a broken case file must fail the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a broken case file must fail the test"
+)]
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -68,7 +72,7 @@ fn check(dialect: &str) {
         if stale || !agree(got.as_ref().ok(), wanted) {
             wrong += 1;
             let show = |value: Option<&Value>| value.map_or("an error".to_owned(), Value::to_json);
-            let _ = writeln!(
+            writeln!(
                 report,
                 "{dialect}.jsonl:{}: {}\n  want {} {}\n  got  {}",
                 number + 1,
@@ -80,7 +84,8 @@ fn check(dialect: &str) {
                     text(case, "why")
                 },
                 got.map_or_else(|error| format!("error: {error}"), |value| value.to_json()),
-            );
+            )
+            .unwrap();
         }
     }
     let all = cases.len();

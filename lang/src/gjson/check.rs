@@ -54,12 +54,9 @@ fn check_at(text: &[u8], offset: usize, depth: usize) -> Result<(), PathError> {
         let here = offset + at;
         at += match rest {
             [b'@', ..] => modifier(rest, here)?,
+            // gjson takes the end of the path for the end of an open query.
             [b'#', group @ ..] if matches!(group, [b'(' | b'[', ..]) => {
-                let open = PathError::Open {
-                    what: "query",
-                    offset: here,
-                };
-                1 + path::group_end(group).ok_or(open)?
+                1 + path::group_end(group).unwrap_or(group.len())
             }
             [b'[' | b'{', _, ..] => multipath(rest, here, depth)?,
             [b'!', group @ ..] if matches!(group, [b'{' | b'[' | b'"', ..]) => {
