@@ -1,5 +1,5 @@
 //! What can be said about a path without a document: that it is open, empty, or names no modifier.
-//! It never refuses a path that could select something.
+//! It refuses what nobody means, although gjson may find something for it: a path that is open or has no such modifier.
 
 use super::{modifiers, multi, path};
 
@@ -54,9 +54,12 @@ fn check_at(text: &[u8], offset: usize, depth: usize) -> Result<(), PathError> {
         let here = offset + at;
         at += match rest {
             [b'@', ..] => modifier(rest, here)?,
-            // gjson takes the end of the path for the end of an open query.
             [b'#', group @ ..] if matches!(group, [b'(' | b'[', ..]) => {
-                1 + path::group_end(group).unwrap_or(group.len())
+                let open = PathError::Open {
+                    what: "query",
+                    offset: here,
+                };
+                1 + path::group_end(group).ok_or(open)?
             }
             [b'[' | b'{', _, ..] => multipath(rest, here, depth)?,
             [b'!', group @ ..] if matches!(group, [b'{' | b'[' | b'"', ..]) => {

@@ -42,6 +42,20 @@ fn what_can_never_match_is_refused() {
     for (path, error) in [
         ("", Empty),
         (
+            "a.#(b==1",
+            Open {
+                what: "query",
+                offset: 2,
+            },
+        ),
+        (
+            "a.#(b==\"x)",
+            Open {
+                what: "query",
+                offset: 2,
+            },
+        ),
+        (
             "[a,b",
             Open {
                 what: "multipath",
@@ -99,7 +113,6 @@ fn what_can_never_match_is_refused() {
         "@timestamp",
         "a.@type",
         "a.#(b==1)#.c",
-        "a.#(b==1",
         "a\\.b.*",
         "..#.a",
         "{a,\"k\":b}|@pretty",

@@ -30,7 +30,7 @@ Raw JSON is read in place: whitespace and digits of what is found are as they ca
         example("several at once", "{body.user,\"first\":body.tags.0}"),
         example("an array of several", "[body.user,body.n]"),
         example("a literal", r#"{body.user,"kind":!"order"}"#),
-        example("digits as they came", "body.price"),
+        example("digits as they came", "[body.id,body.price]"),
         example_on("JSON lines", "..#.a", "{\"a\":1}\n{\"a\":2}"),
     ],
     differs: &[
