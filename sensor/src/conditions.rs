@@ -363,6 +363,32 @@ mod tests {
     }
 
     #[test]
+    fn an_event_whose_message_may_come_again_is_known_however_many_came_after_it() {
+        let condition = Condition::compile("a && b", &["a", "b"]).unwrap();
+        let mut state = State::new("v1");
+        let first = Arc::new(event("first", "{}"));
+        let take = |state: &mut State, event: &Arc<Event>, seq: u64| {
+            let step = state.on_event(&condition, "a", event, Timestamp::UNIX_EPOCH);
+            if step != Step::Known {
+                state.opened("a", event, seq);
+            }
+            step
+        };
+        assert_eq!(take(&mut state, &first, 1), Step::Held);
+        for seq in 2..=u64::try_from(REMEMBERED).unwrap() + 3 {
+            take(
+                &mut state,
+                &Arc::new(event(&format!("later{seq}"), "{}")),
+                seq,
+            );
+            state.settled(&BTreeSet::from([seq]));
+        }
+        assert_eq!(take(&mut state, &first, 1), Step::Known);
+        state.settled(&BTreeSet::from([1]));
+        assert!(state.open.is_empty());
+    }
+
+    #[test]
     fn one_event_for_two_dependencies_fires_once() {
         let condition = Condition::compile("a && b", &["a", "b"]).unwrap();
         let mut state = State::new("v1");
