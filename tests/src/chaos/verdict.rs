@@ -32,7 +32,25 @@ struct Account {
     fired: i64,
     filtered: i64,
     dead: i64,
+    elsewhere: i64,
     pending: i64,
+}
+
+impl Display for Account {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self {
+            accepted,
+            fired,
+            filtered,
+            dead,
+            elsewhere,
+            pending,
+        } = self;
+        write!(
+            f,
+            "accepted {accepted} = fired {fired} + filtered {filtered} + dead {dead} + elsewhere {elsewhere} + pending {pending}"
+        )
+    }
 }
 
 /// The result of a run.
@@ -256,21 +274,16 @@ impl Verdict {
             format!("{:?}", seen.strange.first()),
         );
         for ((process, trigger), account) in accounts.iter() {
-            let Account {
-                accepted,
-                fired,
-                filtered,
-                dead,
-                pending,
-            } = *account;
-            if accepted != fired + filtered + dead + pending {
+            let ended = account.fired + account.filtered + account.dead + account.elsewhere;
+            if account.accepted != ended + account.pending || account.pending < 0 {
                 problems.push(format!(
                     "{process}, trigger {trigger}: the counters do not add up: {account:?}"
                 ));
             }
-            if trigger == ONE && dead > 0 {
+            if trigger == ONE && account.dead > 0 {
                 problems.push(format!(
-                    "{process}, trigger {trigger}: {dead} events are dead"
+                    "{process}, trigger {trigger}: {} events are dead",
+                    account.dead
                 ));
             }
         }
@@ -309,6 +322,7 @@ fn accounts(metrics: &[(String, String)]) -> BTreeMap<(String, String), Account>
                 Some("fired") => account.fired = number,
                 Some("filtered") => account.filtered = number,
                 Some("dead") => account.dead = number,
+                Some("elsewhere") => account.elsewhere = number,
                 _ => account.pending = number,
             }
         }
@@ -354,22 +368,9 @@ impl Display for Verdict {
         for (fault, count) in &self.faults {
             writeln!(f, "| {:<42} | {count:>9} |", fault.name())?;
         }
-        for (
-            (process, trigger),
-            Account {
-                accepted,
-                fired,
-                filtered,
-                dead,
-                pending,
-            },
-        ) in &self.accounts
-        {
+        for ((process, trigger), account) in &self.accounts {
             let process = format!("{process}, trigger {trigger}");
-            writeln!(
-                f,
-                "| {process:<42} | accepted {accepted} = fired {fired} + filtered {filtered} + dead {dead} + pending {pending} |"
-            )?;
+            writeln!(f, "| {process:<42} | {account} |")?;
         }
         let megabytes = |memory: &BTreeMap<String, usize>, name: &str| {
             memory.get(name).copied().unwrap_or(0) / 1024

@@ -25,6 +25,9 @@ struct Options {
     /// How many moments of faults in each run.
     #[arg(long, default_value_t = 60)]
     moments: u16,
+    /// Only faults whose name contains this, such as `SIGKILL`; several may be given.
+    #[arg(long, value_name = "TEXT")]
+    only: Vec<String>,
     /// Where the randomness comes from; from the clock where nothing is said.
     #[arg(long)]
     seed: Option<u64>,
@@ -53,6 +56,12 @@ impl From<Choice> for Shape {
     }
 }
 
+fn faults(shape: Shape, only: &[String]) -> Vec<Fault> {
+    let mut faults = Fault::of(shape);
+    faults.retain(|fault| only.is_empty() || only.iter().any(|text| fault.name().contains(text)));
+    faults
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
@@ -72,7 +81,7 @@ async fn main() -> ExitCode {
                 shape: *shape,
                 events: usize::try_from(options.events).unwrap_or(usize::MAX),
                 moments: usize::from(options.moments),
-                faults: Fault::of(*shape),
+                faults: faults(*shape, &options.only),
                 seed: seed.wrapping_add(round),
                 limit: Duration::from_secs(u64::from(options.minutes) * 60),
                 talk: true,
