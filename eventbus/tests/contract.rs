@@ -234,7 +234,9 @@ async fn a_consumer_keeps_its_place_when_its_subjects_change(world: World) {
         .await
         .unwrap();
     bus.publish(&named("3", "s", "b")).await.unwrap();
-    assert_eq!(take(&mut subscriber, 2).await, ["2", "3"]);
+    // A server may have handed "2" to the pull of the subscriber that went, and hand it out again later.
+    let ids: BTreeSet<String> = take(&mut subscriber, 2).await.into_iter().collect();
+    assert_eq!(ids, ["2", "3"].map(str::to_owned).into());
     bus.close().await;
 }
 
