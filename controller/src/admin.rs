@@ -13,7 +13,7 @@ use tiphys_core::metrics::Metrics;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::state::Snapshot;
+use crate::hosting::Snapshot;
 
 /// Changes the log level; the text of an error is for the caller.
 pub type SetLogLevel = dyn Fn(&str) -> Result<(), String> + Send + Sync;

@@ -13,19 +13,12 @@
 pub mod admin;
 pub mod admission;
 pub mod apply;
-mod buses;
 pub mod check;
 pub mod control;
 pub mod crds;
-mod gate;
-mod host;
+mod hosting;
 pub mod local;
-mod reconciler;
+pub mod operator;
 pub mod secrets;
-mod sensors;
-mod sources;
-mod state;
-mod status;
 
-pub use host::{Buses, Host, HostOptions};
-pub use state::{Kind, ObjectKey, ObjectState, Snapshot};
+pub use hosting::{Buses, Host, HostOptions, Kind, ObjectKey, ObjectState, Snapshot};

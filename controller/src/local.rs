@@ -14,7 +14,7 @@ use tiphys_workflow::logs::Logs;
 use tiphys_workflow::{Engine, EngineError, EngineOptions};
 use tokio::net::TcpListener;
 
-use crate::host::{Buses, Host, HostOptions};
+use crate::hosting::{Buses, Host, HostOptions};
 
 /// How the local shape runs.
 #[derive(Debug)]

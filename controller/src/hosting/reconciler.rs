@@ -21,16 +21,16 @@ use tiphys_sensor::{RecordLimits, Recorder, SensorObject};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::buses::OpenBuses;
+use super::buses::OpenBuses;
+use super::gate::Gates;
+use super::host::{Buses, HostOptions};
+use super::sensors::{CANNOT_SUBSCRIBE, HostedSensors};
+use super::sources::HostedSources;
+use super::state::{Kind, ObjectKey, ObjectState, Snapshot};
+use super::status::StatusWriter;
 use crate::check::{self, Checked};
 use crate::control::{self, Running};
-use crate::gate::Gates;
-use crate::host::{Buses, HostOptions};
 use crate::secrets::ApiSecrets;
-use crate::sensors::{CANNOT_SUBSCRIBE, HostedSensors};
-use crate::sources::HostedSources;
-use crate::state::{Kind, ObjectKey, ObjectState, Snapshot};
-use crate::status::StatusWriter;
 
 /// An object as the host needs it.
 struct Known {

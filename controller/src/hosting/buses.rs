@@ -12,8 +12,8 @@ use tiphys_core::{Secrets, Tasks};
 use tiphys_eventbus::{Bus, BusConfig, EventBusSpec, Health};
 use tokio::sync::watch;
 
-use crate::host::Buses;
-use crate::state::ObjectState;
+use super::host::Buses;
+use super::state::ObjectState;
 
 type Name = (String, String);
 

@@ -11,8 +11,8 @@ use tiphys_core::{Secrets, Tasks};
 use tiphys_eventsource::PortMap;
 use tokio::sync::watch;
 
-use crate::reconciler::Reconciler;
-use crate::state::Snapshot;
+use super::reconciler::Reconciler;
+use super::state::Snapshot;
 
 /// Where buses come from.
 #[derive(Debug, Clone)]

@@ -14,8 +14,8 @@ use tiphys_sensor::{Recorder, RunningSensor, SensorObject, SensorRuntime, StartE
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::state::ObjectState;
 use crate::control::Running;
-use crate::state::ObjectState;
 
 type Name = (String, String);
 

@@ -11,7 +11,7 @@ use tiphys_core::Tasks;
 use tiphys_core::backoff::Backoff;
 use tokio::sync::mpsc;
 
-use crate::state::{ObjectKey, ObjectState};
+use super::state::{ObjectKey, ObjectState};
 
 type Pending = BTreeMap<ObjectKey, (ObjectState, Option<i64>)>;
 

@@ -13,8 +13,8 @@ use tiphys_eventsource::{
 };
 use tokio::sync::watch;
 
-use crate::gate::Gated;
-use crate::state::ObjectState;
+use super::gate::Gated;
+use super::state::ObjectState;
 
 /// Namespace, name and state of an EventSource.
 pub(crate) type SourceState = (String, String, ObjectState);
