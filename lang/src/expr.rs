@@ -7,14 +7,14 @@
 //! ```
 //!
 //! The language is that of expr 1.17 (Argo pins 1.15, a subset); all its functions are there, and
-//! `asInt`, `asFloat`, `toJson` and `jsonpath` of Argo. What differs on purpose:
+//! `asInt`, `asFloat`, `toJson`, `jsonpath` and `sprig.*` of Argo. What differs on purpose:
 //! - Numbers of the event keep their digits: whole ones work where Go wants an `int` (`body.id % 2`,
 //!   `take(list, body.n)`), compare exactly beyond 2^53, and print without exponent.
 //! - Numbers inside maps are compared by value (`{a: 1} == {a: 1.0}`).
 //! - `keys`, `values` and `toPairs` follow the order of the keys; sorting is stable.
 //! - Names of functions do not hide members of the event.
 //! - A slice of a text that cuts a character in two holds U+FFFD in its place.
-//! - `sprig.*` is not offered.
+//! - `sprig.env`, `sprig.expandenv` and `sprig.getHostByName` are withheld, as in templates.
 
 mod access;
 mod ast;

@@ -106,7 +106,14 @@ func runGovaluate(c Case) (any, error) {
 	return value, err
 }
 
-func runExpr(c Case) (any, error) { return expr.Eval(c.text("expr"), c.object()) }
+func runExpr(c Case) (any, error) {
+	names := c.object()
+	functions := sprig.GenericFuncMap()
+	delete(functions, "env")
+	delete(functions, "expandenv")
+	names["sprig"] = functions
+	return expr.Eval(c.text("expr"), names)
+}
 
 func runJq(c Case) (any, error) {
 	query, err := gojq.Parse(c.text("expr"))

@@ -5,6 +5,7 @@ use super::ast::{Node, Step, StepKind};
 use super::eval::{Evaluation, Result};
 use super::value::{Entries, Helper, Text, V};
 use super::{EvalError, builtins, times};
+use crate::gotemplate::Sprig;
 
 impl<'a> Evaluation<'a> {
     /// Follows members, calls and slices; nil at `?.` ends the run of dots that it stands in.
@@ -60,10 +61,20 @@ impl<'a> Evaluation<'a> {
                     ),
                 }
             }
+            V::Map(Entries::Json(map)) if std::ptr::eq(*map, self.environment) => {
+                match key.as_text() {
+                    Some(name) => Ok(self.name(name)),
+                    None => self.fail(format!("{} as a key", key.type_name()), offset),
+                }
+            }
             V::Map(_) => match from.member(key) {
                 Some(member) => Ok(member.unwrap_or(V::Nil)),
                 None => self.fail(format!("{} as a key", key.type_name()), offset),
             },
+            V::Library => Ok(key
+                .as_text()
+                .and_then(Sprig::named)
+                .map_or(V::Nil, |function| V::Function(Helper::Sprig(function)))),
             _ => {
                 let key: String = key.print().chars().take(80).collect();
                 self.fail(
@@ -89,6 +100,12 @@ impl<'a> Evaluation<'a> {
             {
                 Some(V::text(value.print()))
             }
+            V::Library => match Sprig::named(name) {
+                Some(function) => {
+                    return builtins::help(self, Helper::Sprig(function), arguments, offset);
+                }
+                None => None,
+            },
             // Functions of the environment, called through `$env`.
             V::Map(Entries::Json(map)) if std::ptr::eq(*map, self.environment) => {
                 match Helper::named(name) {

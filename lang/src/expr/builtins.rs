@@ -3,6 +3,7 @@
 
 mod collections;
 mod encodings;
+mod library;
 mod numbers;
 mod texts;
 
@@ -97,6 +98,7 @@ pub(super) fn help<'a>(
         Helper::AsFloat => numbers::call(Builtin::Float, arguments),
         Helper::ToJson => encodings::compact_json(arguments),
         Helper::JsonPath => encodings::json_path(arguments),
+        Helper::Sprig(function) => library::call(evaluation, function, arguments)?,
     };
     match answer {
         Ok(value) => evaluation.made(value),

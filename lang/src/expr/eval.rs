@@ -7,6 +7,9 @@ use super::{EvalError, builtins, ops, place};
 use crate::go::re2;
 use crate::value::Map;
 
+/// The name of the functions that Argo offers from Sprig.
+const LIBRARY: &str = "sprig";
+
 /// The most steps: nodes, elements, and 64 bytes of text each.
 const MAX_STEPS: u64 = 1_000_000;
 
@@ -80,6 +83,20 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    /// What is left of the budget, for a function that counts by itself.
+    pub(super) fn left(&self) -> (u64, usize) {
+        (
+            MAX_STEPS.saturating_sub(self.steps),
+            MAX_BYTES.saturating_sub(self.bytes),
+        )
+    }
+
+    /// Takes what such a function has used.
+    pub(super) fn take(&mut self, steps: u64, bytes: usize) -> std::result::Result<(), EvalError> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.step(usize::try_from(steps).unwrap_or(usize::MAX))
+    }
+
     /// Takes the elements of a new array or map from the budget.
     pub(super) fn grow(&mut self, count: usize) -> std::result::Result<(), EvalError> {
         self.elements = self.elements.saturating_add(count);
@@ -148,6 +165,7 @@ impl<'a> Evaluation<'a> {
         // Argo's own functions come after the event's members and hide them.
         match Helper::named(name) {
             Some(helper) => V::Function(helper),
+            None if name == LIBRARY => V::Library,
             None => self.environment.get(name).map_or(V::Nil, V::borrowed),
         }
     }

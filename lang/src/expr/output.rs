@@ -22,6 +22,7 @@ impl<'a> V<'a> {
             Self::Month(month) => time::month_name(*month).to_owned(),
             Self::Weekday(day) => time::day_name(*day).to_owned(),
             Self::Function(_) => "func".to_owned(),
+            Self::Library => "map".to_owned(),
             Self::Array(_) | Self::Bytes(_) => {
                 let items: Vec<String> = self
                     .items()
@@ -55,7 +56,7 @@ impl<'a> V<'a> {
             Self::Time(time) => Value::String(times::rfc3339(time)),
             Self::Duration(_) | Self::Zone(_) => Value::String(self.print()),
             Self::Month(number) | Self::Weekday(number) => Value::from(i64::from(*number)),
-            Self::Function(_) => return None,
+            Self::Function(_) | Self::Library => return None,
             Self::Array(Array::Json(items)) => Value::Array(items.to_vec()),
             Self::Array(Array::Made(items)) => Value::Array(
                 items

@@ -67,6 +67,12 @@ fn argos_own_functions_are_there() {
         ("jsonpath(body.j, '$.a[1].b') == 2", "true"),
         ("jsonpath(body.j, '$.a[*]')", "[1,{\"b\":2}]"),
         ("map(['1', '2'], asInt(#))", "[1,2]"),
+        ("sprig.upper('a') + sprig.lower('B')", "\"Ab\""),
+        ("sprig.add(1, 2) == 3", "true"),
+        ("map(['a', 'b'], sprig.upper(#))", "[\"A\",\"B\"]"),
+        ("sprig.date('2006', date('2024-03-05'))", "\"2024\""),
+        ("sprig.now().Year() > 2020", "true"),
+        ("sprig.nope == nil", "true"),
     ] {
         assert_eq!(
             eval(text, input).map(|value| value.to_json()),
@@ -78,7 +84,11 @@ fn argos_own_functions_are_there() {
         "jsonpath(body.j, '$.nope')",
         "jsonpath('x', '$.a')",
         "jsonpath(1)",
-        "sprig.upper('a')",
+        "sprig.env('HOME')",
+        "sprig.nope('a')",
+        "sprig.and(true, false)",
+        "sprig.upper(1)",
+        "sprig.upper()",
     ] {
         assert!(eval(text, input).is_err(), "{text}");
     }

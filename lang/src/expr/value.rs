@@ -7,6 +7,7 @@ use std::rc::Rc;
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 
+use crate::gotemplate::Sprig;
 use crate::value::{Map, Number, Value};
 
 /// The deepest nesting of arrays and maps that an expression may make.
@@ -35,6 +36,8 @@ pub(super) enum V<'a> {
     /// Sunday is 0.
     Weekday(i8),
     Function(Helper),
+    /// The functions of Sprig by name.
+    Library,
 }
 
 /// Functions of the environment, which are values too.
@@ -44,6 +47,7 @@ pub(super) enum Helper {
     AsFloat,
     ToJson,
     JsonPath,
+    Sprig(Sprig),
 }
 
 impl Helper {
@@ -287,6 +291,7 @@ impl<'a> V<'a> {
             Self::Month(_) => "time.Month",
             Self::Weekday(_) => "time.Weekday",
             Self::Function(_) => "func",
+            Self::Library => "map",
         }
     }
 

@@ -131,6 +131,14 @@ impl<'a> Cx<'a> {
             .ok_or_else(|| Fault::from("the template needs too much memory"))
     }
 
+    /// What has been used of the limits.
+    pub(super) fn used(&self) -> super::single::Used {
+        super::single::Used {
+            steps: self.limits.steps.saturating_sub(self.steps.get()),
+            memory: self.limits.memory.saturating_sub(self.memory.get()),
+        }
+    }
+
     /// What is left, as the bound of a text in the making.
     pub(super) fn room(&self) -> usize {
         self.memory.get()

@@ -22,6 +22,7 @@ mod literal;
 mod methods;
 mod parser;
 mod printf;
+mod single;
 mod value;
 
 #[cfg(test)]
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 pub use cx::Limits;
 pub use differences::{DIFFERENCES, function_names};
+pub(crate) use single::{Datum, Sprig};
 
 use crate::go::quote;
 use crate::value::Value;

@@ -63,6 +63,10 @@ The members of the event are the variables.",
         example("a choice", "body.on ? 'yes' : 'no'"),
         example("dates", r#"date("2024-03-05").Weekday().String()"#),
         example("Argo's functions", r#"asInt("5") + 1"#),
+        example(
+            "Sprig's functions",
+            r#"sprig.trimPrefix("v", "v1.2") == "1.2""#,
+        ),
     ],
     differs: &[
         (
@@ -90,8 +94,8 @@ The members of the event are the variables.",
             "text is always text",
         ),
         (
-            "`sprig.*` is not offered",
-            "Sprig is the template dialect's",
+            "`sprig.env`, `sprig.expandenv` and `sprig.getHostByName` are withheld",
+            "a filter is no place to read the environment or the network from",
         ),
     ],
 };

@@ -102,6 +102,15 @@ pub(super) fn find(name: &str) -> Option<&'static Function> {
         .find(|function| function.name == name)
 }
 
+/// The function of a name, if it is one of Sprig's.
+pub(super) fn sprig(name: &str) -> Option<&'static Function> {
+    let [sprig @ .., _builtins] = &TABLES;
+    sprig
+        .iter()
+        .flat_map(|table| table.iter())
+        .find(|function| function.name == name)
+}
+
 /// The names of all functions.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     TABLES
