@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"text/template"
 	"time"
 
@@ -108,10 +109,13 @@ func runGovaluate(c Case) (any, error) {
 
 func runExpr(c Case) (any, error) {
 	names := c.object()
-	functions := sprig.GenericFuncMap()
-	delete(functions, "env")
-	delete(functions, "expandenv")
-	names["sprig"] = functions
+	// Not into what `$env` alone gives: functions are no JSON.
+	if strings.Contains(c.text("expr"), "sprig") {
+		functions := sprig.GenericFuncMap()
+		delete(functions, "env")
+		delete(functions, "expandenv")
+		names["sprig"] = functions
+	}
 	return expr.Eval(c.text("expr"), names)
 }
 
