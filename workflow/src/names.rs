@@ -17,9 +17,13 @@ pub fn pod_name(workflow: &str, node: &str, template: &str) -> String {
         return workflow.to_owned();
     }
     let hash = fnv32a(node).to_string();
-    let mut prefix = format!("{workflow}-{template}");
-    // A pod's name has at most 253 characters.
-    let mut room = 253_usize.saturating_sub(hash.len() + 1).min(prefix.len());
+    let mut prefix = if template.is_empty() {
+        workflow.to_owned()
+    } else {
+        format!("{workflow}-{template}")
+    };
+    // A pod's name has at most 253 characters, eleven of them for the longest hash.
+    let mut room = prefix.len().min(242);
     while !prefix.is_char_boundary(room) {
         room -= 1;
     }
