@@ -14,7 +14,8 @@ use crate::dependency::{Admission, Dependency};
 use crate::document::{Events, Input};
 use crate::filters::{Detail, Leaf, Report, Verdict};
 use crate::prepared::{Launcher, Owner, Prepared};
-use crate::spec::{DependencySpec, SensorSpec, TemplateEngine};
+use crate::runtime::SensorObject;
+use crate::spec::template_engine;
 
 /// What a Sensor would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,7 +42,7 @@ pub struct EventReport {
 }
 
 /// What one trigger would do.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TriggerReport {
     /// The trigger.
@@ -54,6 +55,12 @@ pub struct TriggerReport {
     pub firings: Vec<FiringReport>,
     /// Where the last events wait: the smallest sets of dependencies that would make it fire.
     pub missing: Vec<Vec<String>>,
+    /// The ids of the events that are held in the end, by dependency.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub held: BTreeMap<String, String>,
+    /// How many of the events it is meant for found no match, and will not any more: replaced, reset, dropped.
+    #[serde(skip)]
+    pub dropped: usize,
     /// Why the trigger cannot run at all.
     pub error: Option<String>,
 }
@@ -79,119 +86,220 @@ impl DryRun {
 
 /// Takes events, each for the dependency that it is given for, through filters, conditions and parameters.
 #[must_use]
-pub fn dry_run(
-    spec: &SensorSpec,
-    engine: TemplateEngine,
-    namespace: &str,
-    name: &str,
-    events: &[(String, Event)],
-) -> DryRun {
-    let owner = Owner {
-        namespace: namespace.to_owned(),
-        sensor: name.to_owned(),
-    };
-    let mut reports = Vec::new();
-    let mut passed: Vec<(String, Arc<Event>)> = Vec::new();
+pub fn dry_run(object: &SensorObject, events: &[(String, Event)]) -> DryRun {
+    let mut rehearsal = Rehearsal::new(object);
     for (dependency, event) in events {
-        let (report, event) = admit(spec, engine, dependency, event);
-        reports.push(report);
-        passed.extend(event.map(|event| (dependency.clone(), event)));
+        rehearsal.event(event, std::slice::from_ref(dependency));
     }
-    let trigger = |trigger: &crate::spec::TriggerSpec| {
-        let template = trigger.template.clone().unwrap_or_default();
-        let mut report = TriggerReport {
-            trigger: template.name.clone(),
-            condition: template.conditions.clone(),
-            kind: template
-                .kinds()
-                .first()
-                .copied()
-                .unwrap_or_default()
-                .to_owned(),
-            firings: Vec::new(),
-            missing: Vec::new(),
-            error: None,
+    rehearsal.finish()
+}
+
+/// A Sensor that takes one event after the other, changes in between, and does nothing outside.
+///
+/// Time is what the events say: windows of `join` and `conditionsReset` go by it.
+pub struct Rehearsal {
+    object: SensorObject,
+    dependencies: Vec<Dependency>,
+    events: Vec<EventReport>,
+    triggers: Vec<Part>,
+}
+
+/// One trigger.
+struct Part {
+    prepared: Option<Prepared>,
+    state: State,
+    report: TriggerReport,
+}
+
+impl Rehearsal {
+    /// Holds nothing yet.
+    #[must_use]
+    pub fn new(object: &SensorObject) -> Self {
+        let mut rehearsal = Self {
+            object: object.clone(),
+            dependencies: Vec::new(),
+            events: Vec::new(),
+            triggers: Vec::new(),
         };
-        match Prepared::new(spec, trigger, &owner, engine) {
-            Ok(prepared) => run(&prepared, &passed, &mut report),
-            Err(error) => report.error = Some(chain(&error)),
+        rehearsal.change(object);
+        rehearsal
+    }
+
+    /// The Sensor is from now on another one. What its triggers hold stays where the rules are the same.
+    pub fn change(&mut self, object: &SensorObject) {
+        self.object = object.clone();
+        let engine = template_engine(&object.annotations).unwrap_or_default();
+        let owner = Owner {
+            namespace: object.namespace.clone(),
+            sensor: object.name.clone(),
+        };
+        let spec = &object.spec;
+        self.dependencies = spec
+            .dependencies
+            .iter()
+            .map(|spec| Dependency::new(spec, engine))
+            .collect();
+        let mut before = std::mem::take(&mut self.triggers);
+        for trigger in &spec.triggers {
+            let template = trigger.template.clone().unwrap_or_default();
+            let made = Prepared::new(spec, trigger, &owner, engine);
+            let known = before
+                .iter()
+                .position(|part| part.report.trigger == template.name);
+            let mut part = match known {
+                Some(index) => before.swap_remove(index),
+                None => Part {
+                    prepared: None,
+                    state: State::default(),
+                    report: TriggerReport::default(),
+                },
+            };
+            let report = &mut part.report;
+            report.trigger.clone_from(&template.name);
+            report.condition.clone_from(&template.conditions);
+            let kinds = template.kinds();
+            report.kind = kinds.first().copied().unwrap_or_default().to_owned();
+            report.error = None;
+            match made {
+                Ok(prepared) => {
+                    report.condition = prepared.condition.to_string();
+                    if !part.state.is_of(&prepared.version) {
+                        report.dropped += part.state.pending().len();
+                        part.state = State::new(&prepared.version);
+                    }
+                    part.prepared = Some(prepared);
+                }
+                Err(error) => {
+                    report.error = Some(chain(&error));
+                    part.prepared = None;
+                }
+            }
+            self.triggers.push(part);
         }
-        report
-    };
-    DryRun {
-        events: reports,
-        triggers: spec.triggers.iter().map(trigger).collect(),
+    }
+
+    /// The Sensor is deleted and created anew: nothing is held.
+    pub fn forget(&mut self) {
+        for part in &mut self.triggers {
+            part.report.dropped += part.state.pending().len();
+            let version = part.prepared.as_ref().map(|prepared| &prepared.version);
+            part.state = State::new(version.map_or("", String::as_str));
+        }
+    }
+
+    /// An event comes, for these dependencies.
+    pub fn event(&mut self, event: &Event, dependencies: &[String]) {
+        let event = Arc::new(event.clone());
+        let mut passed = Vec::new();
+        for name in dependencies {
+            let (report, event) = self.admit(name, &event);
+            self.events.push(report);
+            passed.extend(event.map(|event| (name.clone(), event)));
+        }
+        for part in &mut self.triggers {
+            part.take(&passed);
+        }
+    }
+
+    fn admit(&self, name: &str, event: &Arc<Event>) -> (EventReport, Option<Arc<Event>>) {
+        let mut report = EventReport {
+            dependency: name.to_owned(),
+            event_id: event.id.clone(),
+            verdict: Verdict::Passed,
+            leaves: Vec::new(),
+        };
+        let mut known = self.dependencies.iter();
+        let Some(dependency) = known.find(|dependency| dependency.name == name) else {
+            report.verdict = Verdict::Failed(format!("the sensor has no dependency {name:?}"));
+            return (report, None);
+        };
+        let mut notes = Report::new(Detail::All);
+        let event = match dependency.admit(event, &mut notes) {
+            Admission::Passed(input) => Some(Arc::clone(input.event())),
+            Admission::Filtered(verdict) => {
+                report.verdict = verdict;
+                None
+            }
+        };
+        report.leaves = notes.leaves;
+        (report, event)
+    }
+
+    /// What it would have done.
+    #[must_use]
+    pub fn finish(self) -> DryRun {
+        let triggers = self.triggers.into_iter().map(|part| {
+            let Part {
+                prepared,
+                state,
+                mut report,
+            } = part;
+            if let Some(prepared) = prepared {
+                report.held = state.held_ids();
+                report.missing = missing(&prepared.condition, &state, report.firings.is_empty());
+            }
+            report
+        });
+        DryRun {
+            events: self.events,
+            triggers: triggers.collect(),
+        }
     }
 }
 
-fn admit(
-    spec: &SensorSpec,
-    engine: TemplateEngine,
-    name: &str,
-    event: &Event,
-) -> (EventReport, Option<Arc<Event>>) {
-    let mut report = EventReport {
-        dependency: name.to_owned(),
-        event_id: event.id.clone(),
-        verdict: Verdict::Passed,
-        leaves: Vec::new(),
-    };
-    let named = |dependency: &&DependencySpec| dependency.name == name;
-    let Some(dependency) = spec.dependencies.iter().find(named) else {
-        report.verdict = Verdict::Failed(format!("the sensor has no dependency {name:?}"));
-        return (report, None);
-    };
-    let dependency = Dependency::new(dependency, engine);
-    let mut notes = Report::new(Detail::All);
-    let event = match dependency.admit(&Arc::new(event.clone()), &mut notes) {
-        Admission::Passed(input) => Some(Arc::clone(input.event())),
-        Admission::Filtered(verdict) => {
-            report.verdict = verdict;
-            None
-        }
-    };
-    report.leaves = notes.leaves;
-    (report, event)
-}
-
-fn run(prepared: &Prepared, passed: &[(String, Arc<Event>)], report: &mut TriggerReport) {
-    let condition = &prepared.condition;
-    report.condition = condition.to_string();
-    let mut state = State::new("");
-    for (dependency, event) in passed {
-        if !condition.dependencies().contains(dependency) {
-            continue;
-        }
-        if !condition.needs_all() {
-            let events = Events::from([(dependency.clone(), Input::new(Arc::clone(event)))]);
-            report.firings.push(firing(&prepared.launcher, &events));
-            continue;
-        }
-        let at = Timestamp::UNIX_EPOCH;
-        let step = match &prepared.join {
-            None => state.on_event(condition, dependency, event, at),
-            Some(join) => match join.key(dependency, event) {
-                Ok(key) => {
-                    // Windows are measured by the events' own times: no bus has stored them.
-                    let at = event.time.unwrap_or(at);
-                    state.expire(join.oldest(at));
-                    state.on_keyed(condition, dependency, &key, event, at)
-                }
-                Err(why) => {
-                    report.error = Some(format!("{dependency}: {why}"));
+impl Part {
+    /// Takes what passed the filters of dependencies, in the order of the condition as the runtime does.
+    fn take(&mut self, passed: &[(String, Arc<Event>)]) {
+        let Some(prepared) = &self.prepared else {
+            return;
+        };
+        let condition = &prepared.condition;
+        for name in condition.dependencies() {
+            for (_, event) in passed.iter().filter(|(of, _)| of == name) {
+                if !condition.needs_all() {
+                    let events = Events::from([(name.clone(), Input::new(Arc::clone(event)))]);
+                    let firing = firing(&prepared.launcher, &events);
+                    self.report.firings.push(firing);
                     continue;
                 }
-            },
-        };
-        if let Step::Fire(by, kept) = step {
-            let input =
-                |(name, kept): (String, crate::conditions::Kept)| (name, Input::new(kept.0));
-            let events: Events = kept.into_iter().map(input).collect();
-            report.firings.push(firing(&prepared.launcher, &events));
-            state.done(&by);
+                // No bus has stored them: an event's own time stands for when it came.
+                let at = event.time.unwrap_or(Timestamp::UNIX_EPOCH);
+                let before = self.state.pending().len();
+                let ticks = prepared.resets.iter();
+                let tick = ticks.filter_map(|schedule| schedule.last_before(at)).max();
+                if tick.is_some_and(|tick| self.state.reset(tick)) {
+                    self.report.dropped += before - self.state.pending().len();
+                }
+                let step = match &prepared.join {
+                    None => self.state.on_event(condition, name, event, at),
+                    Some(join) => match join.key(name, event) {
+                        Ok(key) => {
+                            let unmet = self.state.expire(join.oldest(at));
+                            self.report.dropped += unmet.len();
+                            self.state.on_keyed(condition, name, &key, event, at)
+                        }
+                        Err(why) => {
+                            self.report.error = Some(format!("{name}: {why}"));
+                            continue;
+                        }
+                    },
+                };
+                match step {
+                    Step::Fire(by, kept) => {
+                        let input = |(name, kept): (String, crate::conditions::Kept)| {
+                            (name, Input::new(kept.0))
+                        };
+                        let events: Events = kept.into_iter().map(input).collect();
+                        let firing = firing(&prepared.launcher, &events);
+                        self.report.firings.push(firing);
+                        self.state.done(&by);
+                    }
+                    Step::Replaced(_) => self.report.dropped += 1,
+                    Step::Held | Step::Known => {}
+                }
+            }
         }
     }
-    report.missing = missing(condition, &state, report.firings.is_empty());
 }
 
 fn missing(condition: &Condition, state: &State, nothing_fired: bool) -> Vec<Vec<String>> {
@@ -246,7 +354,13 @@ triggers:
             .iter()
             .map(|(name, payload)| ((*name).to_owned(), event(&format!("{name}1"), payload)))
             .collect();
-        dry_run(&yaml(SENSOR), TemplateEngine::Go, "ns", "s", &events)
+        let object = SensorObject {
+            namespace: "ns".to_owned(),
+            name: "s".to_owned(),
+            annotations: BTreeMap::new(),
+            spec: yaml(SENSOR),
+        };
+        dry_run(&object, &events)
     }
 
     #[test]

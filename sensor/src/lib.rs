@@ -24,6 +24,7 @@ mod record;
 mod runtime;
 mod transform;
 
+pub mod cases;
 pub mod spec;
 pub mod triggers;
 
@@ -33,7 +34,7 @@ mod model;
 mod testing;
 
 pub use document::{DocumentError, Events, Input, identity};
-pub use dry_run::{DryRun, EventReport, FiringReport, TriggerReport, dry_run};
+pub use dry_run::{DryRun, EventReport, FiringReport, Rehearsal, TriggerReport, dry_run};
 pub use filters::{Detail, Leaf, Report, Verdict};
 pub use parameters::{Applied, ParameterError, Resolved};
 pub use record::{Decision, End, EventRef, Firing, Parameter, Part, RecordLimits, Recorder, Tail};

@@ -9,7 +9,6 @@ use serde_json::Value;
 use tiphys_controller::check::{self, Checked};
 use tiphys_core::manifest::Document;
 use tiphys_core::{Event, Problems, envelope};
-use tiphys_sensor::spec::template_engine;
 use tiphys_sensor::{DryRun, Sensor, SensorObject, TriggerReport, Verdict, dry_run};
 
 use crate::args::Render;
@@ -29,14 +28,7 @@ pub(crate) fn run(args: &Render) -> anyhow::Result<ExitCode> {
             .with_context(|| format!("--event {text:?} must be DEP=FILE.json"))?;
         events.push((dependency.to_owned(), event(&sensor, dependency, path)?));
     }
-    let engine = template_engine(&sensor.annotations).unwrap_or_default();
-    let mut report = dry_run(
-        &sensor.spec,
-        engine,
-        &sensor.namespace,
-        &sensor.name,
-        &events,
-    );
+    let mut report = dry_run(&sensor, &events);
     if let Some(only) = &args.trigger {
         let names: Vec<_> = report
             .triggers

@@ -1,21 +1,6 @@
 //! `tiphys test`: cases kept beside the Sensors, each run as a dry run. Nothing is sent and nothing is created.
-//!
-//! ```yaml
-//! sensor: sensor.yaml            # beside this file; or the spec itself under `spec`
-//! cases:
-//!   - name: a push to main starts the build
-//!     set: {dependencies.0.filters.data.0.value: [main]}   # changes the spec for this case
-//!     given:
-//!       - {dependency: push, payload: {body: {branch: main}}}
-//!     expect:
-//!       - {trigger: build, object: {spec: {arguments: {parameters: [{value: main}]}}}}
-//!       - {trigger: deploy, none: "branch = release"}
-//! ```
-//!
-//! Files end in `.test.yaml`. A trigger that is not named must not fire; `object` must be contained in what is made.
+//! Files end in `.test.yaml`; what they hold is told where they are read, in the sensor's `cases`.
 
-mod case;
-mod compare;
 mod junit;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use tiphys_sensor::cases;
 
 use crate::output;
 
@@ -131,13 +117,13 @@ fn run_file(args: &Test, path: &Path, outcomes: &mut Vec<Outcome>) -> anyhow::Re
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    let suites = match case::suites(&text) {
+    let suites = match cases::suites(&text) {
         Ok(suites) => suites,
         Err(error) => {
             outcomes.push(Outcome {
                 file: shown,
                 name: "the file can be read".to_owned(),
-                failures: vec![format!("{error:#}")],
+                failures: vec![error.to_string()],
                 took: Duration::ZERO,
             });
             return Ok(());
@@ -157,7 +143,7 @@ fn run_file(args: &Test, path: &Path, outcomes: &mut Vec<Outcome>) -> anyhow::Re
             outcomes.push(Outcome {
                 file: shown.clone(),
                 name: case.name.clone(),
-                failures: failures.unwrap_or_else(|error| vec![format!("{error:#}")]),
+                failures: failures.unwrap_or_else(|error| vec![error.to_string()]),
                 took: begun.elapsed(),
             });
         }

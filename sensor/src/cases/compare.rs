@@ -1,7 +1,8 @@
 //! Whether one value is contained in another, and where not; and values put into a spec by path. Pure.
 
-use anyhow::{Context as _, bail};
 use serde_json::Value;
+
+use super::CaseError;
 
 /// Adds each place where `want` is not contained in `have`. Lists must be of one length.
 pub(super) fn subset(path: &str, want: &Value, have: &Value, differences: &mut Vec<String>) {
@@ -30,7 +31,7 @@ pub(super) fn subset(path: &str, want: &Value, have: &Value, differences: &mut V
 }
 
 /// Puts a value at a path of names and numbers; members on the way are made, items of lists must be there or next.
-pub(super) fn set(object: &mut Value, path: &str, value: Value) -> anyhow::Result<()> {
+pub(super) fn set(object: &mut Value, path: &str, value: Value) -> Result<(), CaseError> {
     let (head, rest) = match path.split_once('.') {
         Some((head, rest)) => (head, Some(rest)),
         None => (path, None),
@@ -39,20 +40,20 @@ pub(super) fn set(object: &mut Value, path: &str, value: Value) -> anyhow::Resul
         Value::Array(items) => {
             let index: usize = head
                 .parse()
-                .with_context(|| format!("{head:?} is no number"))?;
+                .map_err(|_| CaseError::new(format!("{head:?} is no number")))?;
             if index == items.len() {
                 items.push(Value::Null);
             }
             let count = items.len();
             let item = items.get_mut(index);
-            item.with_context(|| format!("the list has only {count} items"))?
+            item.ok_or_else(|| CaseError::new(format!("the list has only {count} items")))?
         }
         Value::Null => {
             *object = Value::Object(serde_json::Map::new());
             return set(object, path, value);
         }
         Value::Object(members) => members.entry(head).or_insert(Value::Null),
-        _ => bail!("{head:?} is below a plain value"),
+        _ => return Err(CaseError::new(format!("{head:?} is below a plain value"))),
     };
     match rest {
         Some(rest) => set(place, rest, value),
