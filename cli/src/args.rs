@@ -73,6 +73,10 @@ pub(crate) enum Command {
     Webhook(Webhook),
     /// Prints the definitions of EventBus, EventSource and Sensor for a cluster.
     Crds(Crds),
+    /// Prints the Roles that the service accounts of Sensors and EventSources need.
+    Rbac(crate::commands::rbac::Rbac),
+    /// Says what objects of Argo Events will do differently.
+    Migrate(crate::commands::migrate::Migrate),
     /// Prints the version.
     Version,
     /// Prints a completion script.

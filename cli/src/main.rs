@@ -72,6 +72,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Logs(args) => commands::logs::run(&args).await.map(|()| ExitCode::SUCCESS),
             Command::Webhook(args) => commands::webhook::run(args).await,
             Command::Crds(args) => commands::crds::run(&args).map(|()| ExitCode::SUCCESS),
+            Command::Rbac(args) => commands::rbac::run(&args).await,
+            Command::Migrate(args) => commands::migrate::run(args).await,
             Command::Version => output::line(&format!("tiphys {}", env!("CARGO_PKG_VERSION")))
                 .map(|()| ExitCode::SUCCESS)
                 .map_err(Into::into),

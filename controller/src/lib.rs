@@ -18,7 +18,9 @@ pub mod control;
 pub mod crds;
 mod hosting;
 pub mod local;
+pub mod migrate;
 pub mod operator;
+pub mod rbac;
 pub mod secrets;
 
 pub use hosting::{Buses, Host, HostOptions, Kind, ObjectKey, ObjectState, Snapshot};

@@ -233,6 +233,18 @@ impl EventSourceSpec {
             .collect()
     }
 
+    /// The events that this build cannot run: their kind, their name and the reason.
+    #[must_use]
+    pub fn cannot_run(&self) -> Vec<(&'static str, String, String)> {
+        let mut found = Vec::new();
+        for entry in self.entries() {
+            if let Err(error) = entry.source.build() {
+                found.push((entry.source.kind(), entry.name.to_owned(), error.to_string()));
+            }
+        }
+        found
+    }
+
     /// Every event. A kind that is missing here does not compile.
     pub(crate) fn entries(&self) -> Vec<Entry<'_>> {
         let Self {

@@ -22,6 +22,7 @@ mod payload;
 mod prepared;
 mod record;
 mod runtime;
+mod startable;
 mod transform;
 
 pub mod cases;
@@ -43,4 +44,5 @@ pub use runtime::{
     SensorRuntime, StartError,
 };
 pub use spec::{Sensor, SensorSpec};
+pub use startable::cannot_start;
 pub use triggers::{FireError, Fired};

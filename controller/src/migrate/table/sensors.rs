@@ -1,0 +1,185 @@
+//! Dependencies, conditions and triggers.
+
+use super::super::Level::{Differs, Safer, Stops};
+use super::super::detect::{sensors, triggers, values};
+use super::{Difference, row};
+
+pub(super) const ROWS: &[Difference] = &[
+    row(
+        "read-before-run",
+        "a condition with an unusable name, a path or a template that cannot be read: a dead trigger and a log line",
+        "refused when the object is read, with the place",
+        "a sensor that looks healthy and does nothing is the worst failure",
+    )
+    .found(Stops, "mend what is named; `tiphys lint` shows it with its line", sensors::errors),
+    row(
+        "trigger-not-built",
+        "a trigger that cannot be built is a log line at each event",
+        "the Sensor does not start and its status says which trigger and why",
+        "nothing silent",
+    )
+    .found(
+        Stops,
+        "leave this Sensor with Argo Events, or change the trigger",
+        sensors::not_built,
+    ),
+    row(
+        "source-not-built",
+        "every kind of source runs",
+        "the kinds that this build cannot run are read and checked, and their EventSource says so in its status",
+        "",
+    )
+    .found(
+        Stops,
+        "leave this EventSource with Argo Events; Sensors of either side take its events from the same bus",
+        sensors::source_not_built,
+    ),
+    row(
+        "condition-names",
+        "names with `-` and `_` are folded in conditions",
+        "folded only where no exact name exists",
+        "two dependencies must not collide",
+    )
+    .found(
+        Differs,
+        "look which of the two dependencies the conditions mean",
+        sensors::folded_names,
+    ),
+    row(
+        "or-filters",
+        "under `filtersLogicalOperator: or` a filter that errors discards the event",
+        "the event passes if another filter passes",
+        "the documentation says so",
+    )
+    .found(
+        Differs,
+        "expect events that were dropped until now",
+        sensors::or_filters,
+    ),
+    row(
+        "join",
+        "an AND takes the last event of each dependency, whatever it belongs to",
+        "the same, and `join: {key, within}` where events must belong together",
+        "pairs that do not belong together are the loudest complaint",
+    ),
+    row(
+        "order-by",
+        "events of one subject start in order and end in any",
+        "the same, and `orderBy` where the order of a key matters",
+        "",
+    ),
+    row(
+        "wildcards",
+        "names of sources and events are exact",
+        "`*` stands for every one",
+        "one Sensor for a whole source",
+    )
+    .found(
+        Differs,
+        "a `*` in a name takes more than the one event now",
+        sensors::wildcards,
+    ),
+    row(
+        "start-from",
+        "a Sensor sees what comes after its first subscription",
+        "the same, and the annotation `tiphys.dev/start-from` chooses",
+        "stored events can be used",
+    ),
+    row(
+        "own-consumers",
+        "one consumer for each trigger and subject, its name hashed to 32 bits; events held for a condition are kept under Argo's keys",
+        "one consumer for each trigger, its name unambiguous, and a state of its own: a Sensor that is moved begins anew",
+        "names collided, and reordering a condition skipped events",
+    )
+    .found(
+        Differs,
+        "for the move set the annotation tiphys.dev/start-from to the time at which Argo's pod was stopped; held halves of conditions begin empty",
+        sensors::own_consumers,
+    ),
+    row(
+        "dead-events",
+        "an event that is given up is gone",
+        "it is kept with its reason: `tiphys dead`",
+        "nothing unaccounted",
+    ),
+    row(
+        "decisions",
+        "a filtered event is a debug line",
+        "a decision with each filter's wish and what it met: `tiphys why`",
+        "\"why did my sensor not fire?\" has an answer",
+    ),
+    row(
+        "absent-payload-item",
+        "a payload item of an absent dependency crashes the sensor",
+        "the item is left out",
+        "one event must not stop the process",
+    ),
+    row(
+        "rate-limit",
+        "`rateLimit` with `requestsPerUnit: 0` crashes the sensor; 3 per minute lets a burst of 11 through",
+        "refused, with the place; exact, and events wait on the bus",
+        "the same",
+    )
+    .found(
+        Differs,
+        "raise requestsPerUnit where you rely on the burst after a pause",
+        triggers::rate_limit,
+    ),
+    row(
+        "target-away",
+        "a target that is away or answers 429 or 5xx costs the event after the attempts",
+        "the event is delivered again, 1 to 60 s apart, until the target is back; a `dlqTrigger` bounds that",
+        "an outage of the target must lose nothing",
+    )
+    .found(
+        Safer,
+        "write a dlqTrigger where an event must not wait",
+        triggers::target_away,
+    ),
+    row(
+        "default-operation",
+        "`argoWorkflow.operation` must be given",
+        "none means `submit`, as the documentation says",
+        "",
+    ),
+    row(
+        "no-argo-program",
+        "the `argoWorkflow` trigger starts the `argo` program, which `ARGO_…` variables of the pod can redirect",
+        "the Workflow is created and changed through the API of the cluster; those variables have no effect",
+        "a process for each event is slow, and the image is smaller without it",
+    )
+    .found(
+        Differs,
+        "give the service account the rights itself: `tiphys rbac SENSOR.yaml` prints them",
+        triggers::argo_environment,
+    ),
+    row(
+        "consumers-removed",
+        "a `Sensor` that is deleted leaves its consumers and state on the bus",
+        "they are removed",
+        "nothing left behind",
+    ),
+    row(
+        "no-subscription-503",
+        "a source accepts events while a Sensor of the same bus cannot subscribe yet",
+        "the source answers 503 until the subscription stands",
+        "the events before it would never reach that Sensor",
+    ),
+    row(
+        "handlebars",
+        "handlebars templates do not exist",
+        "`templateEngine: handlebars` beside a template, or the annotation `tiphys.dev/template-engine`",
+        "chosen, never guessed",
+    ),
+    row(
+        "jsonpath",
+        "paths are gjson",
+        "a path that starts with `$.` or `$[` is RFC 9535 JSONPath",
+        "",
+    )
+    .found(
+        Differs,
+        "escape the first character, as \\$, where a member's name really begins with $",
+        values::jsonpath,
+    ),
+];

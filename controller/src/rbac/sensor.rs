@@ -1,0 +1,305 @@
+//! What the triggers of a Sensor need: verbs by operation, the place from the object, and what parameters can change.
+
+use serde_json::Value;
+use tiphys_core::manifest;
+use tiphys_sensor::SensorSpec;
+use tiphys_sensor::spec::{ArtifactSpec, ParameterSpec, TriggerSpec};
+
+use super::kinds::{Resource, guess};
+use super::{Lookup, Need, Where};
+
+/// What is around the Sensor.
+pub(super) struct Around<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) lookup: Lookup<'a>,
+}
+
+pub(super) fn needs(
+    spec: &SensorSpec,
+    around: &Around<'_>,
+    needs: &mut Vec<Need>,
+    notes: &mut Vec<String>,
+) {
+    for trigger in &spec.triggers {
+        let mut next = Some(trigger);
+        while let Some(trigger) = next {
+            next = trigger.dlq_trigger.as_deref();
+            Firing {
+                trigger,
+                around,
+                needs,
+                notes,
+            }
+            .look();
+        }
+    }
+}
+
+/// One trigger, while its needs are collected.
+struct Firing<'a> {
+    trigger: &'a TriggerSpec,
+    around: &'a Around<'a>,
+    needs: &'a mut Vec<Need>,
+    notes: &'a mut Vec<String>,
+}
+
+/// An action on an object, of either kind of trigger.
+struct Action<'a> {
+    /// The key under `template`.
+    key: &'static str,
+    operation: &'a str,
+    source: Option<&'a ArtifactSpec>,
+    parameters: &'a [ParameterSpec],
+}
+
+/// The object as far as it is known before an event comes.
+#[derive(Default)]
+struct Object {
+    api_version: String,
+    kind: String,
+    name: Option<String>,
+    namespace: Option<String>,
+}
+
+impl Firing<'_> {
+    fn look(&mut self) {
+        let Some(template) = &self.trigger.template else {
+            return;
+        };
+        // The first kind fires, as in the runtime.
+        match template.kinds().first() {
+            Some(&"k8s") => {
+                if let Some(spec) = &template.k8s {
+                    self.k8s(&Action {
+                        key: "k8s",
+                        operation: &spec.operation,
+                        source: spec.source.as_ref(),
+                        parameters: &spec.parameters,
+                    });
+                }
+            }
+            Some(&"argoWorkflow") => {
+                if let Some(spec) = &template.argo_workflow {
+                    self.workflow(
+                        &Action {
+                            key: "argoWorkflow",
+                            operation: &spec.operation,
+                            source: spec.source.as_ref(),
+                            parameters: &spec.parameters,
+                        },
+                        &spec.args,
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        let template = self.trigger.template.as_ref();
+        let name = template.map_or("", |template| template.name.as_str());
+        self.notes.push(format!("trigger {name:?}: {text}"));
+    }
+
+    fn k8s(&mut self, action: &Action<'_>) {
+        let Some(object) = self.object(action) else {
+            return;
+        };
+        let resource = self.resource(&object.api_version, &object.kind);
+        let Some((at, name)) = self.place(action, &object, &resource) else {
+            return;
+        };
+        let verbs: &[&'static str] = match action.operation {
+            "update" => &["get", "create", "update"],
+            "patch" => &["get", "create", "patch"],
+            "delete" => &["get", "delete"],
+            // A second delivery of the same events reads the object that the first one made.
+            _ => &["create", "get"],
+        };
+        self.need(&at, &resource, name.as_deref(), verbs);
+        if ["Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"]
+            .contains(&object.kind.as_str())
+            && action.operation != "delete"
+        {
+            self.note("makes rights, so its account must hold those rights itself, or the verbs escalate and bind");
+        }
+    }
+
+    fn workflow(&mut self, action: &Action<'_>, args: &[String]) {
+        let object = match action.source.and_then(read) {
+            Some(_) => self.object(action),
+            // Wherever it is read from, a Workflow is acted on.
+            None => {
+                let kind = "Workflow".to_owned();
+                let api_version = crate::check::API_VERSION.to_owned();
+                self.note("reads its object when it fires; it is taken for one in the Sensor's own namespace");
+                Some(Object {
+                    api_version,
+                    kind,
+                    ..Object::default()
+                })
+            }
+        };
+        let Some(object) = object else {
+            return;
+        };
+        let workflows = self.resource(crate::check::API_VERSION, "Workflow");
+        let Some((at, name)) = self.place(action, &object, &workflows) else {
+            return;
+        };
+        match action.operation {
+            "" | "submit" => self.need(&at, &workflows, None, &["create", "get"]),
+            "submit-from" => {
+                self.need(&at, &workflows, None, &["create", "get"]);
+                if object.kind.eq_ignore_ascii_case("CronWorkflow") {
+                    let crons = self.resource(crate::check::API_VERSION, "CronWorkflow");
+                    self.need(&at, &crons, name.as_deref(), &["get"]);
+                }
+            }
+            operation => {
+                // With a selector, or as @latest, a Workflow that no name says.
+                let chosen = args.iter().any(|arg| {
+                    arg.starts_with("-l")
+                        || arg.starts_with("--selector")
+                        || arg.starts_with("--field-selector")
+                });
+                let latest = name.as_deref() == Some("@latest");
+                let name = name.as_deref().filter(|_| !chosen && !latest);
+                if chosen || latest {
+                    self.need(&at, &workflows, None, &["list"]);
+                }
+                let verbs: &[&'static str] = match operation {
+                    "resubmit" => &["get"],
+                    "stop" | "terminate" => &["get", "patch"],
+                    _ => &["get", "update"],
+                };
+                self.need(&at, &workflows, name, verbs);
+                if operation == "resubmit" {
+                    self.need(&at, &workflows, None, &["create", "get"]);
+                }
+                if operation == "retry" {
+                    let pods = self.resource("v1", "Pod");
+                    self.need(&at, &pods, None, &["delete"]);
+                }
+            }
+        }
+    }
+
+    /// The object of an action; nothing, with a note, where it cannot be known.
+    fn object(&mut self, action: &Action<'_>) -> Option<Object> {
+        let Some(object) = action.source.and_then(read) else {
+            self.note("reads its object when it fires, so that its kind is not known here: write the rule for it yourself");
+            return None;
+        };
+        for key in ["apiVersion", "kind"] {
+            if self.changes(action, key) {
+                self.note(&format!(
+                    "takes the object's {key} from the event: write a rule for each kind yourself"
+                ));
+                return None;
+            }
+        }
+        let text = |pointer: &str| {
+            let text = object.pointer(pointer).and_then(Value::as_str);
+            text.filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        Some(Object {
+            api_version: text("/apiVersion")?,
+            kind: text("/kind")?,
+            name: text("/metadata/name"),
+            namespace: text("/metadata/namespace"),
+        })
+    }
+
+    /// Where the object is, and its name where that is always the same.
+    fn place(
+        &mut self,
+        action: &Action<'_>,
+        object: &Object,
+        resource: &Resource,
+    ) -> Option<(Where, Option<String>)> {
+        let operation = format!("{}.operation", action.key);
+        if self
+            .trigger
+            .parameters
+            .iter()
+            .any(|parameter| covers(&parameter.dest, &operation))
+        {
+            self.note("takes its operation from the event: write the rules for it yourself");
+            return None;
+        }
+        let at = if !resource.namespaced {
+            Where::Cluster
+        } else if self.changes(action, "metadata.namespace") {
+            self.note("takes the namespace from the event, so that it gets a ClusterRole: bind that in the namespaces that may be named, by RoleBindings, and leave the ClusterRoleBinding out");
+            Where::Cluster
+        } else {
+            let own = || self.around.namespace.to_owned();
+            Where::Namespace(object.namespace.clone().unwrap_or_else(own))
+        };
+        let fixed = !self.changes(action, "metadata.name");
+        Some((at, object.name.clone().filter(|_| fixed)))
+    }
+
+    /// Whether a parameter can change this field of the object.
+    fn changes(&self, action: &Action<'_>, field: &str) -> bool {
+        let whole = format!("{}.source.resource.{field}", action.key);
+        let own = action
+            .parameters
+            .iter()
+            .any(|parameter| covers(&parameter.dest, field));
+        let outer = self.trigger.parameters.iter();
+        own || outer
+            .into_iter()
+            .any(|parameter| covers(&parameter.dest, &whole))
+    }
+
+    fn resource(&self, api_version: &str, kind: &str) -> Resource {
+        (self.around.lookup)(api_version, kind).unwrap_or_else(|| guess(api_version, kind))
+    }
+
+    fn need(
+        &mut self,
+        at: &Where,
+        resource: &Resource,
+        name: Option<&str>,
+        verbs: &[&'static str],
+    ) {
+        for verb in verbs {
+            // A name cannot limit what does not exist yet, nor lists.
+            let name = name.filter(|_| !["create", "list"].contains(verb));
+            self.needs.push(Need {
+                at: at.clone(),
+                group: resource.group.clone(),
+                resource: resource.plural.clone(),
+                name: name.map(str::to_owned),
+                verb,
+            });
+        }
+    }
+}
+
+/// Whether setting `dest` sets `field`, as itself or as a part of what is set.
+fn covers(dest: &str, field: &str) -> bool {
+    let below = |outer: &str, inner: &str| {
+        let rest = inner.strip_prefix(outer);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    below(dest, field) || dest.is_empty()
+}
+
+/// The object that the spec itself holds, by the precedence of the runtime.
+fn read(source: &ArtifactSpec) -> Option<Value> {
+    if source.s3.is_some() {
+        return None;
+    }
+    if let Some(text) = &source.inline {
+        let mut documents = manifest::parse(text).ok()?;
+        return (documents.len() == 1).then(|| documents.remove(0).object);
+    }
+    let elsewhere = source.file.is_some()
+        || source.url.is_some()
+        || source.git.is_some()
+        || source.configmap.is_some();
+    source.resource.clone().filter(|_| !elsewhere)
+}
