@@ -245,6 +245,17 @@ impl EventSourceSpec {
         found
     }
 
+    /// How many pods may run it at once: one, where any of its kinds would send every event from each of them.
+    #[must_use]
+    pub fn replicas_of_kinds(&self) -> Replicas {
+        let mut kinds = self.entries().into_iter();
+        if kinds.any(|entry| entry.source.replicas() == Replicas::One) {
+            Replicas::One
+        } else {
+            Replicas::Many
+        }
+    }
+
     /// Every event. A kind that is missing here does not compile.
     pub(crate) fn entries(&self) -> Vec<Entry<'_>> {
         let Self {

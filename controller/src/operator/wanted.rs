@@ -43,6 +43,11 @@ impl Made {
         }
     }
 
+    /// Whether its content is watched. Secrets and ConfigMaps are many and large, so only their names and versions are.
+    pub(crate) const fn is_watched_whole(self) -> bool {
+        !matches!(self, Self::Secret | Self::ConfigMap)
+    }
+
     /// Its place in the API.
     pub(crate) fn resource(self) -> ApiResource {
         let (group, plural) = match self {
