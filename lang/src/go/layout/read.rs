@@ -169,7 +169,11 @@ fn nanoseconds(text: &[u8]) -> Read<i32> {
     };
     let kept = digits.get(..9).unwrap_or(digits);
     let scale = 10_i32.pow(9 - u32::try_from(kept.len()).unwrap_or(9));
-    Ok(all_digits(kept)? * scale)
+    // Go reads a sign here, and refuses what is below zero.
+    match all_digits(kept)? {
+        fraction @ 0.. => Ok(fraction * scale),
+        _ => Err(Trouble::Range("fractional second")),
+    }
 }
 
 impl Fields {
