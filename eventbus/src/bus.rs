@@ -281,10 +281,20 @@ impl Bus {
         self.backend.kind()
     }
 
-    /// How many events the bus itself removed although a consumer had not acknowledged them.
+    /// How many events the bus itself removed although a consumer had not taken them, as far as is known.
+    ///
+    /// When there are more, [`Bus::health`] changes.
     #[must_use]
     pub fn discarded(&self) -> u64 {
         self.backend.discarded()
+    }
+
+    /// The same after a look at the servers, which happens every half minute in any case.
+    ///
+    /// # Errors
+    /// [`SubscribeError::Unavailable`].
+    pub async fn count_discarded(&self) -> Result<u64, SubscribeError> {
+        self.backend.count_discarded().await
     }
 
     /// Whether it can be reached, and each change of that.
@@ -355,6 +365,7 @@ pub(crate) trait Backend: Send + Sync {
     fn kind(&self) -> &'static str;
     fn health(&self) -> watch::Receiver<Health>;
     fn discarded(&self) -> u64;
+    async fn count_discarded(&self) -> Result<u64, SubscribeError>;
     async fn last_seq(&self) -> Result<u64, SubscribeError>;
     async fn subscribe(
         &self,

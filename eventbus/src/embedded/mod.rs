@@ -300,6 +300,10 @@ impl Backend for EmbeddedBus {
         self.shared.lost()
     }
 
+    async fn count_discarded(&self) -> Result<u64, SubscribeError> {
+        Ok(self.shared.lost())
+    }
+
     async fn last_seq(&self) -> Result<u64, SubscribeError> {
         Ok(self.shared.end())
     }

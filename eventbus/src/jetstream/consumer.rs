@@ -179,6 +179,9 @@ impl JetStreamSubscriber {
                 continue;
             };
             let next = tokio::select! {
+                // What has come already is taken without a look at anything else.
+                biased;
+                next = messages.next() => next,
                 () = stop.cancelled() => return Err(closed()),
                 changed = self.connections.changed() => {
                     // The link keeps the sender.
@@ -186,7 +189,6 @@ impl JetStreamSubscriber {
                     self.verify().await;
                     continue;
                 }
-                next = messages.next() => next,
             };
             match next {
                 Some(Ok(message)) => {
@@ -386,7 +388,7 @@ struct Delivered {
 
 impl Delivered {
     async fn answer(&self, kind: AckKind) -> Result<(), AckError> {
-        self.link.ready().map_err(|reason| AckError { reason })?;
+        self.link.check().map_err(|reason| AckError { reason })?;
         let sent = self.message.ack_with(kind).await;
         sent.map_err(|error| AckError {
             reason: error.to_string(),
@@ -409,7 +411,7 @@ impl Settle for Delivered {
     }
 
     async fn ack_confirmed(&self) -> Result<(), AckError> {
-        self.link.ready().map_err(|reason| AckError { reason })?;
+        self.link.check().map_err(|reason| AckError { reason })?;
         let confirmed = tokio::time::timeout(CONFIRM_WAIT, self.message.double_ack()).await;
         let reason = match confirmed {
             Ok(Ok(())) => {

@@ -15,6 +15,8 @@ use tiphys_core::spec::TlsSpec;
 use tiphys_core::tasks::chain;
 use tiphys_core::{Secret, Secrets, manifest};
 
+use crate::resource::server_list;
+
 /// What a server is told about us.
 #[derive(Clone, Default)]
 pub(crate) struct Credentials {
@@ -93,6 +95,30 @@ pub(crate) async fn with_tls(
     let Some(tls) = tls else { return Ok(options) };
     let config = client_config(tls, secrets).await?;
     Ok(options.require_tls(true).tls_client_config(config))
+}
+
+/// Whether servers were made by Argo's controller, by the name that it gives their Service.
+///
+/// They demand TLS, sign their certificates themselves, and the bus's status does not say by what to verify them, so
+/// that every client of theirs goes unverified. Our own controller names the CA.
+pub(crate) fn made_by_argo(url: &str) -> bool {
+    server_list(url).all(|server| {
+        let host = server.split_once("://").map_or(server, |(_, host)| host);
+        let service = host.split(['.', ':']).next().unwrap_or(host);
+        service.starts_with("eventbus-") && service.ends_with("-js-svc")
+    })
+}
+
+/// TLS where the server demands it, whoever it is.
+pub(crate) fn unverified(options: ConnectOptions) -> Result<ConnectOptions, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("TLS cannot be set up: {error}"))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Unverified(provider)))
+        .with_no_client_auth();
+    Ok(options.tls_client_config(config))
 }
 
 async fn client_config(tls: &TlsSpec, secrets: &dyn Secrets) -> Result<ClientConfig, String> {
@@ -239,5 +265,22 @@ mod tests {
         }
         assert!(Credentials::parse(&Secret::new("other: x")).is_none());
         assert!(Credentials::parse(&Secret::new("")).is_none());
+    }
+
+    #[test]
+    fn only_the_services_of_argos_controller_go_unverified() {
+        for (url, argos) in [
+            ("nats://eventbus-default-js-svc.argo-events.svc:4222", true),
+            ("eventbus-a-b-js-svc.ns.svc:4222", true),
+            (
+                "nats://eventbus-default-js-svc.ns.svc:4222,nats://other:4222",
+                false,
+            ),
+            ("nats://nats.example.com:4222", false),
+            ("nats://eventbus-default-js-svc-x.ns:4222", false),
+            ("nats://my.eventbus-default-js-svc.ns:4222", false),
+        ] {
+            assert_eq!(made_by_argo(url), argos, "{url}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The one connection: made in the background, tried for ever, and reported once per change of state.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
@@ -14,7 +14,7 @@ use tiphys_core::tasks::chain;
 use tiphys_core::{Secrets, Tasks};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use super::credentials::{Credentials, with_tls};
+use super::credentials::{Credentials, made_by_argo, unverified, with_tls};
 use super::stream;
 use crate::bus::{Durability, Health};
 use crate::resource::{JetStreamConfig, NatsAuth, server_list};
@@ -34,6 +34,10 @@ pub(crate) struct Link {
     pub(crate) look: Notify,
     /// Grows each time that the bus is there again.
     pub(crate) connections: watch::Sender<u64>,
+    /// Says that the stream refused an event because it is full.
+    pub(crate) full: Notify,
+    /// How many events the stream's limits took from consumers.
+    pub(crate) lost: AtomicU64,
     durability: AtomicU8,
 }
 
@@ -55,8 +59,18 @@ impl Link {
             context: watch::Sender::new(None),
             look: Notify::new(),
             connections: watch::Sender::new(0),
+            full: Notify::new(),
+            lost: AtomicU64::new(0),
             durability: AtomicU8::new(0),
         }
+    }
+
+    /// Takes down how many events were lost so far, and wakes whoever watches the bus when there are more.
+    pub(crate) fn losses(&self, total: u64) -> u64 {
+        if self.lost.swap(total, Ordering::Relaxed) != total {
+            self.health.send_modify(|_| {});
+        }
+        total
     }
 
     pub(crate) fn durability(&self) -> Durability {
@@ -67,11 +81,17 @@ impl Link {
         }
     }
 
+    /// Whether the connection stands, or why not.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        match &*self.health.borrow() {
+            Health::Unavailable { reason } => Err(reason.clone()),
+            Health::Connected => Ok(()),
+        }
+    }
+
     /// The connection if it stands, or why not.
     pub(crate) fn ready(&self) -> Result<Context, String> {
-        if let Health::Unavailable { reason } = &*self.health.borrow() {
-            return Err(reason.clone());
-        }
+        self.check()?;
         self.context
             .borrow()
             .clone()
@@ -206,7 +226,11 @@ impl Link {
                 }
             });
         }
-        let options = with_tls(options, self.config.tls.as_ref(), &*self.secrets).await?;
+        let tls = self.config.tls.as_ref();
+        let options = match tls {
+            None if made_by_argo(&self.config.url) => unverified(options)?,
+            tls => with_tls(options, tls, &*self.secrets).await?,
+        };
         let backoff = Backoff::reconnect();
         Ok(options
             .name("tiphys")

@@ -4,6 +4,7 @@
 //! publish ─▶ subject, Nats-Msg-Id ─▶ its own acknowledgement, at most 2 s
 //! next ◀─ pull in batches with heartbeats ◀─ consumer, made anew where somebody deleted it
 //! link: connects in the background, for ever; makes the stream where it is absent and never changes it
+//! survey: counts what the stream's limits took from consumers
 //! ```
 //!
 //! It opens without a server: publishing then says `Unavailable` at once, until the server is there.
@@ -14,8 +15,10 @@ mod filters;
 mod link;
 mod state;
 mod stream;
+mod survey;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::header::{HeaderMap, HeaderValue, NATS_MESSAGE_ID};
@@ -62,6 +65,7 @@ impl Bus {
         let own = Tasks::new();
         let link = Arc::new(Link::new(config, servers, secrets, own.clone()));
         own.spawn("event bus", link.clone().run());
+        own.spawn("event bus losses", survey::run(link.clone()));
         let stop = tasks.stop_token();
         tasks.spawn("event bus", async move {
             let closed = own.stop_token();
@@ -154,9 +158,13 @@ impl Backend for JetStreamBus {
         self.link.health.subscribe()
     }
 
-    /// The server removes what it removes by itself and tells nobody.
     fn discarded(&self) -> u64 {
-        0
+        self.link.lost.load(Ordering::Relaxed)
+    }
+
+    async fn count_discarded(&self) -> Result<u64, SubscribeError> {
+        let counted = survey::look(&self.link, true).await;
+        counted.map_err(|reason| SubscribeError::Unavailable { reason })
     }
 
     async fn last_seq(&self) -> Result<u64, SubscribeError> {
@@ -250,7 +258,11 @@ impl JetStreamBus {
                     | ErrorCode::STORAGE_RESOURCES_EXCEEDED
                     | ErrorCode::INSUFFICIENT_RESOURCES,
                 ),
-            ) => PublishError::Full { reason },
+            ) => {
+                // What everyone has acknowledged may go.
+                self.link.full.notify_one();
+                PublishError::Full { reason }
+            }
             (PublishErrorKind::MaxPayloadExceeded, _)
             | (_, Some(ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM)) => {
                 PublishError::Refused { reason }

@@ -1,5 +1,6 @@
 //! The stream `default`: made when it is absent, never changed when it is there, and judged for what it loses in a power cut.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
@@ -15,6 +16,8 @@ use crate::resource::{JetStreamConfig, StreamRetention};
 pub(crate) const STREAM: &str = "default";
 /// What the stream takes.
 pub(crate) const SUBJECTS: &str = "default.*.*";
+/// The mark of a stream that we made: what every consumer has acknowledged may be removed from it.
+const OURS: &str = "tiphys.dev/made-by";
 const DUPLICATES: Duration = Duration::from_secs(300);
 
 /// The stream as the spec wants it.
@@ -47,6 +50,7 @@ fn wanted(config: &JetStreamConfig) -> Config {
             Some(Discard::Old) => DiscardPolicy::Old,
         },
         storage: StorageType::File,
+        metadata: HashMap::from([(OURS.to_owned(), "tiphys".to_owned())]),
         ..Config::default()
     }
 }
@@ -176,9 +180,14 @@ pub(crate) fn report(info: &Info, config: &JetStreamConfig) {
     if there.discard == DiscardPolicy::Old && limited {
         tracing::warn!(
             stream = STREAM,
-            "a full stream removes events that no consumer has acknowledged; set discard: 1 to have new ones refused"
+            "a full stream removes events that no consumer has acknowledged, which is counted and told; set discard: 1 when the stream is made to have new ones refused"
         );
     }
+}
+
+/// Whether we made the stream.
+pub(crate) fn is_ours(info: &Info) -> bool {
+    info.config.metadata.contains_key(OURS)
 }
 
 /// Whether the stream takes our subjects.

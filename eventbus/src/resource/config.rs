@@ -204,6 +204,11 @@ impl JetStreamExotic {
             tls: self.tls.clone(),
             // What is wrong in the text was reported by `validate`.
             stream: StreamSettings::parse(&self.stream_config, &mut Problems::default()),
+            durability: match self.durability.as_deref() {
+                Some("disk") => Some(Durability::Disk),
+                Some("memory") => Some(Durability::Memory),
+                _ => None,
+            },
             ..JetStreamConfig::default()
         }
     }

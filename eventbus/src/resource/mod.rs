@@ -91,6 +91,10 @@ pub struct JetStreamExotic {
     /// TLS; without it TLS is used where the server demands it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsSpec>,
+    /// What the servers keep in a power cut while the stream has fewer than 3 replicas, which clients cannot see:
+    /// `disk` with `sync_interval: always`, else `memory` (default).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub durability: Option<String>,
 }
 
 /// Kafka brokers as a bus.
@@ -290,6 +294,13 @@ impl JetStreamExotic {
         problems.at("streamConfig", |problems| {
             StreamSettings::parse(&self.stream_config, problems);
         });
+        if let Some(durability) = &self.durability
+            && !["disk", "memory"].contains(&durability.as_str())
+        {
+            problems.at("durability", |problems| {
+                problems.error(format!("must be disk or memory, not {durability:?}"));
+            });
+        }
     }
 }
 
