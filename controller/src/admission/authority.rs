@@ -1,5 +1,6 @@
 //! A certificate authority that signs one serving certificate and is forgotten: its key is kept nowhere,
-//! so nobody can sign a second one in its name. Renewing makes a new authority.
+//! so nobody can sign a second one in its name. Renewing makes a new authority. The webhook and the servers of an
+//! EventBus are certified here.
 
 use std::time::Duration;
 
@@ -26,6 +27,71 @@ pub(crate) struct Made {
     pub(crate) renew_after: Timestamp,
 }
 
+/// What a certificate says.
+pub(crate) struct Request<'a> {
+    /// The authority's name; two that stand side by side must differ.
+    pub(crate) authority: String,
+    /// Whom it is for.
+    pub(crate) subject: &'a str,
+    /// The names and addresses that it is good for.
+    pub(crate) hosts: &'a [String],
+    /// What it may be used for.
+    pub(crate) uses: &'a [ExtendedKeyUsagePurpose],
+    /// From when on.
+    pub(crate) from: Timestamp,
+    /// Until when.
+    pub(crate) until: Timestamp,
+}
+
+/// A certificate with its key and its authority, in PEM.
+pub(crate) struct Issued {
+    pub(crate) authority: String,
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
+/// Makes an authority, a certificate under it, and forgets the authority's key.
+pub(crate) fn issue(request: Request<'_>) -> Result<Issued, CertificateError> {
+    let Request {
+        authority,
+        subject,
+        hosts,
+        uses,
+        from,
+        until,
+    } = request;
+    // Clocks differ, so it is valid a little before it is made.
+    let (from, until) = (
+        moment(from.as_second().saturating_sub(CLOCKS)),
+        moment(until.as_second()),
+    );
+    let issuer = {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params
+            .distinguished_name
+            .push(DnType::CommonName, authority);
+        (params.not_before, params.not_after) = (from, until);
+        CertifiedIssuer::self_signed(params, key()?).map_err(CertificateError::Unmade)?
+    };
+    let key = key()?;
+    let mut params = CertificateParams::new(hosts.to_vec()).map_err(CertificateError::Unmade)?;
+    params.use_authority_key_identifier_extension = true;
+    params.extended_key_usages = uses.to_vec();
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.distinguished_name.push(DnType::CommonName, subject);
+    (params.not_before, params.not_after) = (from, until);
+    let certificate = params
+        .signed_by(&key, &issuer)
+        .map_err(CertificateError::Unmade)?;
+    Ok(Issued {
+        authority: issuer.pem(),
+        certificate: certificate.pem(),
+        key: key.serialize_pem(),
+    })
+}
+
 /// Makes a certificate for the hosts, names or addresses, that is valid from now on.
 pub(crate) fn make(
     hosts: &[String],
@@ -34,36 +100,19 @@ pub(crate) fn make(
 ) -> Result<Made, CertificateError> {
     let not_after = later(now, validity);
     let renew_after = later(now, validity.mul_f64(2.0 / 3.0));
-    let (from, to) = (
-        moment(now.as_second().saturating_sub(CLOCKS)),
-        moment(not_after.as_second()),
-    );
-    let issuer = {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let issued = issue(Request {
         // Two authorities stand side by side while one follows the other, so their names differ.
-        let name = format!("tiphys webhook authority {now}");
-        params.distinguished_name.push(DnType::CommonName, name);
-        (params.not_before, params.not_after) = (from, to);
-        CertifiedIssuer::self_signed(params, key()?).map_err(CertificateError::Unmade)?
-    };
-    let key = key()?;
-    let mut params = CertificateParams::new(hosts.to_vec()).map_err(CertificateError::Unmade)?;
-    params.use_authority_key_identifier_extension = true;
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "tiphys webhook");
-    (params.not_before, params.not_after) = (from, to);
-    let certificate = params
-        .signed_by(&key, &issuer)
-        .map_err(CertificateError::Unmade)?;
+        authority: format!("tiphys webhook authority {now}"),
+        subject: "tiphys webhook",
+        hosts,
+        uses: &[ExtendedKeyUsagePurpose::ServerAuth],
+        from: now,
+        until: not_after,
+    })?;
     Ok(Made {
-        authority: issuer.pem(),
-        certificate: certificate.pem(),
-        key: key.serialize_pem(),
+        authority: issued.authority,
+        certificate: issued.certificate,
+        key: issued.key,
         not_after,
         renew_after,
     })
@@ -73,7 +122,8 @@ fn key() -> Result<KeyPair, CertificateError> {
     KeyPair::generate().map_err(CertificateError::Unmade)
 }
 
-fn later(from: Timestamp, by: Duration) -> Timestamp {
+/// The moment that is so much later, or the last one.
+pub(crate) fn later(from: Timestamp, by: Duration) -> Timestamp {
     from.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 

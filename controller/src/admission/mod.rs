@@ -9,14 +9,14 @@
 //! Entry point: [`spawn`]. It changes no object, and knows no rule of its own that `lint` would not know too,
 //! except those that compare an object with what is there already.
 
-mod authority;
+pub(crate) mod authority;
 mod files;
 mod judge;
 mod keeper;
 mod registration;
 mod review;
 mod serve;
-mod serving;
+pub(crate) mod serving;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -34,7 +34,7 @@ use self::servers::Servers;
 use super::settings::JetStreamSettings;
 use super::wanted::{Made, Refused, Wanted};
 
-pub(crate) use self::readiness::{Readiness, readiness, refused_change};
+pub(crate) use self::readiness::{readiness, refused_change};
 
 /// An EventBus, as far as it decides what is made.
 #[derive(Debug, Clone, Copy)]
