@@ -8,6 +8,7 @@
 //! The entry points are [`SensorSpec::validate`], [`dry_run()`] and [`SensorRuntime::start`]. Whether a trigger fires is
 //! decided by pure code with no bus in the room; the runtime loads and stores its state and settles messages.
 
+mod artifacts;
 mod conditions;
 mod cron;
 mod dependency;

@@ -83,6 +83,15 @@ enum Operation {
     Prepend,
 }
 
+/// A parameter with its value: what is written where, whatever the document is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) dest: String,
+    operation: Operation,
+    value: Resolved,
+    use_raw_data: bool,
+}
+
 /// What parameters resolved to, for the decision record.
 #[derive(Debug, Default)]
 pub(crate) struct Notes(Option<Mutex<Vec<record::Parameter>>>);
@@ -304,40 +313,69 @@ impl Parameter {
 
     /// Writes a value to its place, whatever is there.
     pub(crate) fn set(&self, document: &[u8], value: &Resolved) -> Result<Vec<u8>, ParameterError> {
-        let result = match &value.raw {
-            Some(raw) if self.source.use_raw_data => sjson::set_raw(document, &self.dest, raw),
-            _ => sjson::set_string(document, &self.dest, &value.text),
-        };
-        result.map_err(|source| ParameterError::Set {
-            dest: self.dest.clone(),
-            source,
-        })
+        set(document, &self.dest, value, self.source.use_raw_data)
     }
 
-    fn apply(
-        &self,
-        document: &[u8],
-        events: &Events,
-        notes: &Notes,
-    ) -> Result<Option<Vec<u8>>, ParameterError> {
-        let Some(mut value) = self.resolve(events, notes)? else {
+    fn change(&self, events: &Events, notes: &Notes) -> Result<Option<Change>, ParameterError> {
+        let Some(value) = self.resolve(events, notes)? else {
             return Ok(None);
         };
-        let operation = match &self.operation {
-            Ok(operation) => *operation,
-            Err(other) => return Err(ParameterError::Operation(other.clone())),
-        };
-        if operation != Operation::Overwrite
+        match &self.operation {
+            Ok(operation) => Ok(Some(Change {
+                dest: self.dest.clone(),
+                operation: *operation,
+                value,
+                use_raw_data: self.source.use_raw_data,
+            })),
+            Err(other) => Err(ParameterError::Operation(other.clone())),
+        }
+    }
+}
+
+fn set(
+    document: &[u8],
+    dest: &str,
+    value: &Resolved,
+    use_raw_data: bool,
+) -> Result<Vec<u8>, ParameterError> {
+    let result = match &value.raw {
+        Some(raw) if use_raw_data => sjson::set_raw(document, dest, raw),
+        _ => sjson::set_string(document, dest, &value.text),
+    };
+    result.map_err(|source| ParameterError::Set {
+        dest: dest.to_owned(),
+        source,
+    })
+}
+
+impl Change {
+    /// Writes the value into a document.
+    pub(crate) fn apply(&self, document: &[u8]) -> Result<Vec<u8>, ParameterError> {
+        if self.operation != Operation::Overwrite
             && let Some(current) = gjson::get(document, &self.dest)
         {
-            let current = text_form(&current);
-            value = Resolved::text(match operation {
-                Operation::Append => format!("{current}{}", value.text),
-                Operation::Overwrite | Operation::Prepend => format!("{}{current}", value.text),
+            let (current, text) = (text_form(&current), &self.value.text);
+            let joined = Resolved::text(match self.operation {
+                Operation::Append => format!("{current}{text}"),
+                Operation::Overwrite | Operation::Prepend => format!("{text}{current}"),
             });
+            return set(document, &self.dest, &joined, self.use_raw_data);
         }
-        self.set(document, &value).map(Some)
+        set(document, &self.dest, &self.value, self.use_raw_data)
     }
+}
+
+/// The values of a list of parameters, for documents that are not there yet.
+pub(crate) fn changes(
+    parameters: &[Parameter],
+    events: &Events,
+    notes: &Notes,
+) -> Result<Vec<Change>, ParameterError> {
+    let mut changes = Vec::new();
+    for parameter in parameters {
+        changes.extend(parameter.change(events, notes)?);
+    }
+    Ok(changes)
 }
 
 /// A document with a list of parameters applied, and the destinations that changed nothing.
@@ -361,9 +399,10 @@ pub(crate) fn apply(
         without_effect: Vec::new(),
     };
     for parameter in parameters {
-        let Some(next) = parameter.apply(&applied.document, events, notes)? else {
+        let Some(change) = parameter.change(events, notes)? else {
             continue;
         };
+        let next = change.apply(&applied.document)?;
         let special = parameter.dest.contains(['@', '#', '*', '?', '|']);
         if special && next == applied.document {
             applied.without_effect.push(parameter.dest.clone());

@@ -13,7 +13,7 @@ use crate::document::Events;
 use crate::join::Join;
 use crate::parameters::{Notes, Parameter, apply};
 use crate::spec::{
-    DependencySpec, JoinSpec, PolicySpec, SensorSpec, TemplateEngine, TriggerSpec,
+    ArtifactSpec, DependencySpec, JoinSpec, PolicySpec, SensorSpec, TemplateEngine, TriggerSpec,
     TriggerTemplateSpec,
 };
 use crate::triggers::{Action, BuildContext, Effect, FireError, Firing, FiringId, World, digest};
@@ -53,6 +53,8 @@ pub(crate) struct Launcher {
     built: Option<Arc<dyn Action>>,
     parameters: Vec<Parameter>,
     template: Vec<u8>,
+    /// The source of the object before any parameter has changed it.
+    written: Option<ArtifactSpec>,
     changed: Mutex<HashMap<Vec<u8>, Arc<dyn Action>>>,
     pub(crate) parallel: usize,
 }
@@ -141,6 +143,7 @@ impl Launcher {
             built: None,
             parameters: Parameter::list(&trigger.parameters, engine),
             template: bytes,
+            written: template.source().cloned(),
             changed: Mutex::default(),
             parallel: 64,
         };
@@ -161,6 +164,7 @@ impl Launcher {
         let cx = BuildContext {
             engine: self.engine,
             policy: self.policy.as_ref(),
+            written: self.written.as_ref(),
         };
         template.build(&cx).map(Arc::from)
     }
@@ -208,14 +212,8 @@ impl Launcher {
         notes: &Notes,
     ) -> Result<Box<dyn Effect>, FireError> {
         let action = self.action(events, notes)?;
-        let fetched = match action.config() {
-            Some(at) => Some(
-                world
-                    .secrets
-                    .config(at)
-                    .await
-                    .map_err(FireError::from_secret)?,
-            ),
+        let fetched = match action.source() {
+            Some(source) => Some(world.artifacts.read(source, world.secrets.as_ref()).await?),
             None => None,
         };
         self.finish(action.as_ref(), events, id, fetched.as_deref(), notes)

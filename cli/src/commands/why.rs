@@ -303,6 +303,15 @@ fn tell_part(part: &Part, line: &mut impl FnMut(String)) {
     }
 }
 
+/// An object by its namespace and name; a cluster-wide one has no namespace.
+fn place(namespace: &str, name: &str) -> String {
+    if namespace.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{namespace}/{name}")
+    }
+}
+
 /// What a firing did, in a few words.
 pub(crate) fn effect(firing: &Firing) -> String {
     let tries = match firing.attempts {
@@ -318,13 +327,15 @@ pub(crate) fn effect(firing: &Firing) -> String {
             ..
         }) => {
             let verb = if *existed { "found its own" } else { "created" };
-            let place = if namespace.is_empty() {
-                name.clone()
-            } else {
-                format!("{namespace}/{name}")
-            };
-            format!("{verb} {kind} {place}")
+            format!("{verb} {kind} {}", place(namespace, name))
         }
+        Some(Fired::Changed {
+            verb,
+            kind,
+            namespace,
+            name,
+            ..
+        }) => format!("{verb} {kind} {}", place(namespace, name)),
         Some(Fired::Responded { status }) => format!("answered {status}"),
         Some(Fired::Logged) => "logged".to_owned(),
         #[expect(unreachable_patterns, reason = "kinds of effects are added over time")]

@@ -67,7 +67,7 @@ impl Runner {
             if error.is_transient() && self.at_least_once {
                 return self.later(&reason, events);
             }
-            if !self.set_aside(events, &reason, firing.attempts).await {
+            if !Box::pin(self.set_aside(events, &reason, firing.attempts)).await {
                 return End::Later;
             }
             self.metrics.retries_failed.inc();
@@ -86,7 +86,8 @@ impl Runner {
             "Failed to execute a trigger; the dlqTrigger fires"
         );
         firing.dlq = Some(dlq.name.clone());
-        match self.attempt(dlq, events, firing).await {
+        // What is rare is boxed, so that each event's future stays small.
+        match Box::pin(self.attempt(dlq, events, firing)).await {
             Ok(fired) => {
                 success(&dlq.name, events, &fired);
                 firing.error = Some(cut(&chain(&error)));
@@ -98,7 +99,7 @@ impl Runner {
                 if error.is_transient() && self.at_least_once {
                     return self.later(&reason, events);
                 }
-                if !self.set_aside(events, &reason, firing.attempts).await {
+                if !Box::pin(self.set_aside(events, &reason, firing.attempts)).await {
                     return End::Later;
                 }
                 tracing::error!(
@@ -188,22 +189,13 @@ impl Runner {
             .policy
             .as_ref()
             .and_then(|policy| policy.k8s.as_ref());
-        if let (
-            Some(policy),
-            Fired::Created {
-                api_version,
-                kind,
-                namespace,
-                name,
-                ..
-            },
-        ) = (policy, &fired)
+        if let (Some(policy), Some([api_version, kind, namespace, name])) = (policy, fired.object())
         {
             let kind = Kind {
-                api_version: api_version.clone(),
-                kind: kind.clone(),
+                api_version: api_version.to_owned(),
+                kind: kind.to_owned(),
             };
-            self.await_labels(policy, &kind, namespace, name).await?;
+            Box::pin(self.await_labels(policy, &kind, namespace, name)).await?;
         }
         Ok(fired)
     }

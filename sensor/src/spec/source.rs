@@ -8,6 +8,10 @@ use serde_json::Value;
 use tiphys_core::Problems;
 use tiphys_core::refs::KeyRef;
 
+use crate::artifacts::{
+    check_bucket, check_endpoint, check_file, check_git, check_http, check_key,
+};
+
 /// Where an object is read from; of several the first in the order s3, inline, file, url, git, configmap, resource.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -237,12 +241,11 @@ impl ArtifactSpec {
         if let Some(FileSourceSpec { path }) = file {
             problems.at("file", |problems| {
                 problems.require("path", path, " to a file of the sensor's pod");
+                must("path", path, |path| check_file(path).map(drop), problems);
             });
         }
-        if let Some(UrlSourceSpec { path, .. }) = url {
-            problems.at("url", |problems| {
-                problems.require("path", path, ", as https://host/file.yaml");
-            });
+        if let Some(url) = url {
+            problems.at("url", |problems| url.validate(problems));
         }
         if let Some(git) = git {
             problems.at("git", |problems| git.validate(problems));
@@ -285,13 +288,48 @@ fn object_shape(object: &Value, problems: &mut Problems) {
     }
 }
 
+/// Reports a text that is set and not as it must be; one that is not set was reported before, or comes later.
+fn must(
+    key: &str,
+    text: &str,
+    check: impl FnOnce(&str) -> Result<(), String>,
+    problems: &mut Problems,
+) {
+    if text.is_empty() {
+        return;
+    }
+    if let Err(why) = check(text) {
+        problems.at(key, |problems| problems.error(why));
+    }
+}
+
+impl UrlSourceSpec {
+    fn validate(&self, problems: &mut Problems) {
+        let Self { path, verify_cert } = self;
+        problems.require("path", path, ", as https://host/file.yaml");
+        must("path", path, |path| check_http(path).map(drop), problems);
+        if *verify_cert == Some(false) {
+            problems.at("verifyCert", |problems| {
+                problems.warning(
+                    "is false, so that anybody between here and the server can send another object",
+                );
+            });
+        }
+    }
+}
+
 impl S3SourceSpec {
     fn validate(&self, problems: &mut Problems) {
+        let insecure = self.insecure;
         problems.require("endpoint", &self.endpoint, ", as host:port");
+        let endpoint = |text: &str| check_endpoint(text, insecure).map(drop);
+        must("endpoint", &self.endpoint, endpoint, problems);
         match &self.bucket {
             Some(bucket) => problems.at("bucket", |problems| {
                 problems.require("name", &bucket.name, " to the bucket's name");
                 problems.require("key", &bucket.key, " to the object in it");
+                must("name", &bucket.name, check_bucket, problems);
+                must("key", &bucket.key, check_key, problems);
             }),
             None => problems.require_some("bucket", None::<&()>, ", as {name, key}"),
         }
@@ -300,26 +338,114 @@ impl S3SourceSpec {
             ("secretKey", &self.secret_key),
         ] {
             problems.require_some(key, reference.as_ref(), ", as {name, key} of a Secret");
-            if let Some(reference) = reference {
-                problems.at(key, |problems| reference.validate(problems));
-            }
         }
+        for (key, reference) in [
+            ("accessKey", &self.access_key),
+            ("secretKey", &self.secret_key),
+            ("caCertificate", &self.ca_certificate),
+        ] {
+            validate_reference(key, reference.as_ref(), problems);
+        }
+        if insecure && self.ca_certificate.is_some() {
+            problems.at("caCertificate", |problems| {
+                problems.warning("has no effect beside insecure: true");
+            });
+        }
+    }
+}
+
+fn validate_reference(key: &str, reference: Option<&KeyRef>, problems: &mut Problems) {
+    if let Some(reference) = reference {
+        problems.at(key, |problems| reference.validate(problems));
     }
 }
 
 impl GitSourceSpec {
     fn validate(&self, problems: &mut Problems) {
-        problems.require("url", &self.url, " to the repository");
-        problems.require("filePath", &self.file_path, " to a file in the repository");
-        for (key, path) in [
-            ("filePath", &self.file_path),
-            ("cloneDirectory", &self.clone_directory),
-        ] {
+        let Self {
+            url,
+            clone_directory,
+            file_path,
+            creds,
+            github_app,
+            ssh_key_secret,
+            branch,
+            tag,
+            reference,
+            remote,
+            insecure_ignore_host_key,
+        } = self;
+        let at = |text: &str| {
+            check_git(text)
+                .map(drop)
+                .map_err(|why| why.must().to_owned())
+        };
+        problems.require("url", url, " to the repository");
+        must("url", url, at, problems);
+        problems.require("filePath", file_path, " to a file in the repository");
+        for (key, path) in [("filePath", file_path), ("cloneDirectory", clone_directory)] {
             if let Some(bad) = ["..", "~", "\\"].iter().find(|bad| path.contains(**bad)) {
                 problems.at(key, |problems| {
                     problems.error(format!("must not contain {bad:?}"));
                 });
             }
+        }
+        let chosen = [("ref", reference), ("tag", tag), ("branch", branch)];
+        let mut set = chosen.into_iter().filter(|(_, text)| !text.is_empty());
+        if let Some((first, _)) = set.next() {
+            for (key, _) in set {
+                problems.at(key, |problems| {
+                    problems.warning(format!("has no effect beside {first}"));
+                });
+            }
+        }
+        if let Some(remote) = remote {
+            problems.at("remote", |problems| {
+                problems.at("urls", |problems| {
+                    for (index, url) in remote.urls.iter().enumerate() {
+                        problems.at_index(index, |problems| {
+                            if let Err(why) = at(url) {
+                                problems.error(why);
+                            }
+                        });
+                    }
+                });
+            });
+        }
+        if let Some(creds) = creds {
+            problems.at("creds", |problems| {
+                validate_reference("username", creds.username.as_ref(), problems);
+                validate_reference("password", creds.password.as_ref(), problems);
+            });
+        }
+        if let Some(app) = github_app {
+            problems.at("githubApp", |problems| {
+                let key = app.private_key.as_ref();
+                problems.require_some("privateKey", key, ", as {name, key} of a Secret");
+                validate_reference("privateKey", key, problems);
+                for (name, number) in [
+                    ("appID", app.app_id),
+                    ("installationID", app.installation_id),
+                ] {
+                    if number <= 0 {
+                        problems.at(name, |problems| problems.error("must be set to its number"));
+                    }
+                }
+                if creds.is_some() {
+                    problems.warning("has no effect beside creds");
+                }
+            });
+        }
+        // A URL of ssh is reported above.
+        if ssh_key_secret.is_some() && check_git(url).is_ok() {
+            problems.at("sshKeySecret", |problems| {
+                problems.warning("has no effect: the url is not of ssh");
+            });
+        }
+        if *insecure_ignore_host_key && check_git(url).is_ok() {
+            problems.at("insecureIgnoreHostKey", |problems| {
+                problems.warning("has no effect: the url is not of ssh");
+            });
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tiphys_core::backoff::BackoffSpec;
 
 use super::parameter::ParameterSpec;
-use super::source::any_object;
+use super::source::{ArtifactSpec, any_object};
 use crate::triggers::{
     ArgoWorkflowSpec, AwsLambdaSpec, AzureEventHubsSpec, AzureServiceBusSpec, CustomSpec,
     EmailSpec, HttpSpec, K8sSpec, KafkaSpec, LogSpec, NatsSpec, OpenWhiskSpec, PulsarSpec,
@@ -102,6 +102,16 @@ pub struct TriggerTemplateSpec {
     /// Sends mail.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<EmailSpec>,
+}
+
+impl TriggerTemplateSpec {
+    /// Where the object of the trigger is read from.
+    pub(crate) fn source(&self) -> Option<&ArtifactSpec> {
+        if let Some(k8s) = &self.k8s {
+            return k8s.source.as_ref();
+        }
+        self.argo_workflow.as_ref()?.source.as_ref()
+    }
 }
 
 /// How the events of a condition meet.

@@ -11,6 +11,7 @@ use super::{
     JoinSpec, ParameterSpec, START_FROM_ANNOTATION, Sensor, SensorSpec, StartFrom,
     TEMPLATE_ENGINE_ANNOTATION, TemplateEngine, TriggerSpec, template_engine,
 };
+use crate::artifacts::{PRIVATE_ADDRESSES_ANNOTATION, PrivateAddresses};
 use crate::cron;
 use crate::dialect::{Flaw, Selector, Template};
 use crate::parameters::Dest;
@@ -58,6 +59,13 @@ impl Sensor {
             problems.at("metadata", |problems| {
                 problems.at("annotations", |problems| {
                     problems.at(START_FROM_ANNOTATION, |problems| problems.error(said));
+                });
+            });
+        }
+        if let Err(said) = PrivateAddresses::new(annotations) {
+            problems.at("metadata", |problems| {
+                problems.at("annotations", |problems| {
+                    problems.at(PRIVATE_ADDRESSES_ANNOTATION, |problems| problems.error(said));
                 });
             });
         }

@@ -68,7 +68,7 @@ pub struct ArgoWorkflowSpec {
 impl ArgoWorkflowSpec {
     /// Reports everything wrong.
     pub(crate) fn validate(&self, scope: &Scope<'_>, problems: &mut Problems) {
-        super::object::validate_source(self.source.as_ref(), problems);
+        super::template::validate_source(self.source.as_ref(), problems);
         let operation = self.operation.as_str();
         if !operation.is_empty() && !OPERATIONS.contains(&operation) {
             problems.at("operation", |problems| {

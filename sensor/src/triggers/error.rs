@@ -20,6 +20,19 @@ pub enum Fired {
         /// Whether an earlier delivery of the same events had made it.
         existed: bool,
     },
+    /// An object that was there before is as it should be now.
+    Changed {
+        /// What was done with it, as `updated`, `patched` or `deleted`.
+        verb: String,
+        /// Its group and version.
+        api_version: String,
+        /// Its kind.
+        kind: String,
+        /// Its namespace; empty for a cluster-wide object.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
     /// A server has answered.
     Responded {
         /// The status.
@@ -27,6 +40,29 @@ pub enum Fired {
     },
     /// The log has it.
     Logged,
+}
+
+impl Fired {
+    /// The object that is there afterwards: group and version, kind, namespace and name.
+    pub(crate) fn object(&self) -> Option<[&str; 4]> {
+        match self {
+            Self::Created {
+                api_version,
+                kind,
+                namespace,
+                name,
+                ..
+            } => Some([api_version, kind, namespace, name]),
+            Self::Changed {
+                verb,
+                api_version,
+                kind,
+                namespace,
+                name,
+            } if !verb.ends_with("deleted") => Some([api_version, kind, namespace, name]),
+            Self::Changed { .. } | Self::Responded { .. } | Self::Logged => None,
+        }
+    }
 }
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -90,7 +126,9 @@ impl FireError {
     pub(crate) fn from_secret(error: SecretError) -> Self {
         let what = "failed to retrieve a secret or config map";
         match error {
-            SecretError::Missing { .. } => Self::permanent_from(what, error),
+            SecretError::Absent { .. } | SecretError::Missing { .. } => {
+                Self::permanent_from(what, error)
+            }
             SecretError::Unavailable { .. } => Self::transient(what, error),
         }
     }

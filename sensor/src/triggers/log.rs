@@ -8,6 +8,7 @@
 //! With an interval it writes at most once in that time. The text is the payload where the event is JSON or plain text,
 //! and base64 otherwise.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,13 +75,13 @@ struct Lines {
 }
 
 /// The payload as text.
-fn text(event: &Event) -> String {
+fn text(event: &Event) -> Cow<'_, str> {
     let Some(data) = &event.data else {
-        return String::new();
+        return Cow::Borrowed("");
     };
     match event.content_type.as_str() {
-        "application/json" | "text/plain" => String::from_utf8_lossy(data).into_owned(),
-        _ => STANDARD.encode(data),
+        "application/json" | "text/plain" => String::from_utf8_lossy(data),
+        _ => Cow::Owned(STANDARD.encode(data)),
     }
 }
 

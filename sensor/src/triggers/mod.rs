@@ -6,10 +6,12 @@
 //!                                                            └────show──▶ what a dry run prints
 //! ```
 
+mod api;
 mod argo_workflow;
 mod aws_lambda;
 mod azure_event_hubs;
 mod azure_service_bus;
+mod change;
 mod custom;
 mod email;
 mod error;
@@ -19,11 +21,13 @@ mod k8s;
 mod kafka;
 mod kinds;
 mod log;
+mod merge;
 mod nats;
 mod object;
 mod openwhisk;
 mod pulsar;
 mod slack;
+mod template;
 mod world;
 
 use std::sync::OnceLock;
@@ -31,12 +35,12 @@ use std::sync::OnceLock;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tiphys_core::Problems;
-use tiphys_core::refs::KeyRef;
 use tiphys_core::spec::TlsSpec;
 
+use crate::artifacts::Source;
 use crate::document::Events;
 use crate::parameters::Notes;
-use crate::spec::{PolicySpec, Scope, TemplateEngine, TriggerTemplateSpec};
+use crate::spec::{ArtifactSpec, PolicySpec, Scope, TemplateEngine, TriggerTemplateSpec};
 
 pub use argo_workflow::ArgoWorkflowSpec;
 pub use aws_lambda::AwsLambdaSpec;
@@ -110,16 +114,18 @@ pub(crate) struct BuildContext<'a> {
     pub(crate) engine: TemplateEngine,
     /// What the result must be like.
     pub(crate) policy: Option<&'a PolicySpec>,
+    /// The source as the spec writes it, before the trigger's parameters changed it.
+    pub(crate) written: Option<&'a ArtifactSpec>,
 }
 
 /// A trigger of one kind, ready to plan.
 pub(crate) trait Action: Send + Sync {
-    /// A config map value that planning needs.
-    fn config(&self) -> Option<&KeyRef> {
+    /// Where planning needs an object from, when the spec does not hold it.
+    fn source(&self) -> Option<&Source> {
         None
     }
 
-    /// Applies this firing's parameters. Pure; `fetched` is the value that `config` names.
+    /// Applies this firing's parameters. Pure; `fetched` is what `source` names.
     fn plan(
         &self,
         firing: &Firing<'_>,
@@ -137,6 +143,11 @@ pub(crate) trait Action: Send + Sync {
 pub(crate) trait Effect: Send + Sync {
     /// The object, request or message as JSON, secrets left out.
     fn show(&self) -> Vec<u8>;
+
+    /// What is about to be done, in a few words, as `create ConfigMap ns/name`; empty where `show` says it all.
+    fn says(&self) -> String {
+        String::new()
+    }
 
     /// Does it once. Doing it again for the same firing must be as harmless as the kind allows.
     async fn perform(&self, world: &World) -> Result<Fired, FireError>;

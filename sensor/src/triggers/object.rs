@@ -2,17 +2,15 @@
 //! It works on bytes, so that no digit of a number changes, and never overwrites an object that is not its own.
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
-use tiphys_core::Problems;
-use tiphys_core::refs::KeyRef;
 use tiphys_lang::sjson;
 
-use super::world::{CreateError, Kind, World};
+use super::api::{At, Refused};
+use super::template::{Head, ObjectTemplate};
+use super::world::{Kind, Place, World};
 use super::{Action, BuildContext, Effect, FireError, Fired, Firing};
+use crate::artifacts::Source;
 use crate::document::{REPLAY, identity};
-use crate::parameters::{Parameter, apply};
 use crate::spec::{ArtifactSpec, ParameterSpec};
 
 /// Names the firing that made an object; what decides whether an existing object is ours.
@@ -25,23 +23,8 @@ const SENSOR_LABEL: &str = "events.argoproj.io/sensor";
 const TRIGGER_LABEL: &str = "events.argoproj.io/trigger";
 const TIMESTAMP_LABEL: &str = "events.argoproj.io/action-timestamp";
 
-pub(super) fn validate_source(source: Option<&ArtifactSpec>, problems: &mut Problems) {
-    problems.at("source", |problems| match source {
-        Some(source) => source.validate(problems),
-        None => problems.error("must be set, with the object under resource"),
-    });
-}
-
-enum Template {
-    Fixed(Bytes),
-    Config(KeyRef),
-}
-
 /// Creates one object per firing.
-pub(super) struct ObjectAction {
-    template: Template,
-    parameters: Vec<Parameter>,
-}
+pub(super) struct ObjectAction(ObjectTemplate);
 
 impl ObjectAction {
     pub(super) fn new(
@@ -50,74 +33,13 @@ impl ObjectAction {
         parameters: &[ParameterSpec],
         cx: &BuildContext<'_>,
     ) -> Result<Self, FireError> {
-        let Some(source) = source else {
-            return Err(FireError::permanent(format!(
-                "trigger source for {kind} is empty"
-            )));
-        };
-        Ok(Self {
-            template: template(source)?,
-            parameters: Parameter::list(parameters, cx.engine),
-        })
+        ObjectTemplate::new(kind, source, parameters, cx).map(Self)
     }
-}
-
-fn template(source: &ArtifactSpec) -> Result<Template, FireError> {
-    let unsupported = |what: &str| Err(FireError::unsupported(format!("trigger source `{what}`")));
-    if source.s3.is_some() {
-        return unsupported("s3");
-    }
-    if let Some(text) = &source.inline {
-        return object_bytes(text.as_bytes()).map(Template::Fixed);
-    }
-    if source.file.is_some() {
-        return unsupported("file");
-    }
-    if source.url.is_some() {
-        return unsupported("url");
-    }
-    if source.git.is_some() {
-        return unsupported("git");
-    }
-    if let Some(config) = &source.configmap {
-        return Ok(Template::Config(KeyRef {
-            name: config.name.clone(),
-            key: config.key.clone(),
-            optional: config.optional,
-        }));
-    }
-    match &source.resource {
-        Some(object) => Ok(Template::Fixed(object.to_string().into())),
-        None => Err(FireError::permanent(
-            "unknown artifact location: the source names none",
-        )),
-    }
-}
-
-/// One YAML or JSON document as JSON. What is JSON already stays as it is, digit by digit.
-fn object_bytes(text: &[u8]) -> Result<Bytes, FireError> {
-    if text.trim_ascii_start().starts_with(b"{") && tiphys_lang::gjson::valid(text) {
-        return Ok(Bytes::copy_from_slice(text));
-    }
-    let text = str::from_utf8(text)
-        .map_err(|error| FireError::permanent_from("cannot read the trigger source", error))?;
-    let mut documents = tiphys_core::manifest::parse(text)
-        .map_err(|error| FireError::permanent_from("cannot read the trigger source", error))?;
-    if documents.len() == 1 {
-        return Ok(documents.remove(0).object.to_string().into());
-    }
-    Err(FireError::permanent(format!(
-        "cannot read the trigger source: it must hold one object, not {}",
-        documents.len()
-    )))
 }
 
 impl Action for ObjectAction {
-    fn config(&self) -> Option<&KeyRef> {
-        match &self.template {
-            Template::Config(at) => Some(at),
-            Template::Fixed(_) => None,
-        }
+    fn source(&self) -> Option<&Source> {
+        self.0.source()
     }
 
     fn plan(
@@ -125,60 +47,15 @@ impl Action for ObjectAction {
         firing: &Firing<'_>,
         fetched: Option<&[u8]>,
     ) -> Result<Box<dyn Effect>, FireError> {
-        let template = match (&self.template, fetched) {
-            (Template::Fixed(bytes), _) => bytes.clone(),
-            (Template::Config(_), Some(bytes)) => object_bytes(bytes)?,
-            (Template::Config(at), None) => {
-                return Err(FireError::permanent(format!(
-                    "the object is in config map {:?}, which is not read here",
-                    at.name
-                )));
-            }
-        };
-        let applied = apply(&self.parameters, &template, firing.events, firing.notes)
-            .map_err(|error| FireError::permanent_from("cannot apply the parameters", error))?;
-        for dest in &applied.without_effect {
-            tracing::warn!(
-                trigger = firing.trigger,
-                dest,
-                "a parameter's destination matches nothing and sets nothing"
-            );
-        }
-        create(applied.document, firing).map(|create| Box::new(create) as Box<dyn Effect>)
+        let object = self.0.filled(firing, fetched)?;
+        Ok(Box::new(create(object, firing)?))
     }
 }
 
-/// What is read of an object to place it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
-struct Head {
-    api_version: String,
-    kind: String,
-    metadata: Metadata,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Metadata {
-    name: Option<String>,
-    generate_name: Option<String>,
-    namespace: Option<String>,
-}
-
-fn create(mut object: Vec<u8>, firing: &Firing<'_>) -> Result<Create, FireError> {
-    let head: Head = serde_json::from_slice(&object)
-        .map_err(|error| FireError::permanent_from("cannot read the object", error))?;
-    if head.kind.is_empty() || head.api_version.is_empty() {
-        return Err(FireError::permanent(
-            "the object must have apiVersion and kind",
-        ));
-    }
-    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-    let name = match (
-        given(head.metadata.name),
-        given(head.metadata.generate_name),
-    ) {
+/// The creation of an object, exactly once for a firing.
+pub(super) fn create(mut object: Vec<u8>, firing: &Firing<'_>) -> Result<Create, FireError> {
+    let head = Head::read(&object)?;
+    let name = match (head.name, head.generate_name) {
         (Some(name), _) => name,
         (None, Some(prefix)) => derived_name(&prefix, firing.id.text()),
         (None, None) => {
@@ -187,7 +64,9 @@ fn create(mut object: Vec<u8>, firing: &Firing<'_>) -> Result<Create, FireError>
             ));
         }
     };
-    let namespace = given(head.metadata.namespace).unwrap_or_else(|| firing.namespace.to_owned());
+    let namespace = head
+        .namespace
+        .unwrap_or_else(|| firing.namespace.to_owned());
     let mut set = |path: &str, value: &str| -> Result<(), FireError> {
         object = sjson::set_string(&object, path, value)
             .map_err(|error| FireError::permanent_from("cannot label the object", error))?;
@@ -242,7 +121,7 @@ fn escaped(key: &str) -> String {
 }
 
 /// A text as a label's value: at most 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends.
-fn label_value(text: &str) -> String {
+pub(super) fn label_value(text: &str) -> String {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() || "-_.".contains(c) {
             c
@@ -310,7 +189,7 @@ fn derived_name(prefix: &str, firing: &str) -> String {
 }
 
 /// One create.
-struct Create {
+pub(super) struct Create {
     kind: Kind,
     namespace: String,
     name: String,
@@ -319,26 +198,51 @@ struct Create {
 }
 
 impl Create {
-    fn what(&self) -> String {
-        let Self {
-            kind,
-            namespace,
-            name,
-            ..
-        } = self;
-        format!("cannot create {} {namespace}/{name}", kind.kind)
-    }
-
-    fn done(&self, cluster_wide: bool, existed: bool) -> Fired {
-        let namespace = if cluster_wide { "" } else { &self.namespace };
+    fn done(&self, place: &Place, existed: bool) -> Fired {
+        let namespace = if place.namespaced {
+            self.namespace.clone()
+        } else {
+            String::new()
+        };
         Fired::Created {
             api_version: self.kind.api_version.clone(),
             kind: self.kind.kind.clone(),
-            namespace: namespace.to_owned(),
+            namespace,
             name: self.name.clone(),
             existed,
         }
     }
+
+    async fn create(&self, world: &World, place: &Place) -> Result<Fired, Refused> {
+        let at = At {
+            place,
+            namespace: &self.namespace,
+            name: &self.name,
+        };
+        let object = without_namespace(&self.object, place)?;
+        match world.post(at, object).await {
+            Ok(_) => Ok(self.done(place, false)),
+            Err(Refused::Exists(error)) => {
+                // Somebody was faster: ourselves, before a crash or on another replica, or somebody else.
+                let found = world.annotation(at, FIRING_ANNOTATION).await;
+                match found.map_err(Refused::Failed)? {
+                    Some(firing) if firing == self.firing => Ok(self.done(place, true)),
+                    _ => Err(Refused::Failed(error)),
+                }
+            }
+            Err(other) => Err(other),
+        }
+    }
+}
+
+/// An object for where it goes: one of a cluster-wide kind names no namespace.
+pub(super) fn without_namespace(object: &[u8], place: &Place) -> Result<Vec<u8>, Refused> {
+    if place.namespaced {
+        return Ok(object.to_vec());
+    }
+    sjson::delete(object, "metadata.namespace").map_err(|error| {
+        Refused::Failed(FireError::permanent_from("cannot read the object", error))
+    })
 }
 
 #[async_trait]
@@ -347,26 +251,25 @@ impl Effect for Create {
         self.object.clone()
     }
 
+    fn says(&self) -> String {
+        let Self {
+            kind,
+            namespace,
+            name,
+            ..
+        } = self;
+        format!("create {} {namespace}/{name}", kind.kind)
+    }
+
     async fn perform(&self, world: &World) -> Result<Fired, FireError> {
         let place = world.place(&self.kind).await?;
-        let object = if place.namespaced {
-            self.object.clone()
-        } else {
-            sjson::delete(&self.object, "metadata.namespace")
-                .map_err(|error| FireError::permanent_from(self.what(), error))?
+        let error = match self.create(world, &place).await {
+            Err(Refused::Unserved(error)) => error,
+            other => return Ok(other?),
         };
-        match world.create(&place, &self.namespace, object).await {
-            Ok(()) => Ok(self.done(!place.namespaced, false)),
-            Err(CreateError::Exists(source)) => {
-                // Somebody was faster: ourselves, before a crash or on another replica, or somebody else.
-                let found =
-                    world.annotation(&place, &self.namespace, &self.name, FIRING_ANNOTATION);
-                match found.await? {
-                    Some(firing) if firing == self.firing => Ok(self.done(!place.namespaced, true)),
-                    _ => Err(FireError::permanent_from(self.what(), source)),
-                }
-            }
-            Err(CreateError::Failed(source)) => Err(World::failed(self.what(), source)),
+        match world.place_again(&self.kind, &place).await? {
+            Some(place) => Ok(self.create(world, &place).await?),
+            None => Err(error),
         }
     }
 }

@@ -1,22 +1,25 @@
 //! What effects need of the outside: the Kubernetes API, secrets, HTTP clients. It decides nothing about firing.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use kube::core::{GroupVersionKind, Request};
+use kube::core::GroupVersionKind;
 use kube::discovery::{Scope, pinned_kind};
 use serde::Deserialize;
 use tiphys_core::Secrets;
 
 use super::FireError;
+use super::api::At;
 use super::http_client::Clients;
+use crate::artifacts::{Artifacts, PrivateAddresses};
 
 /// The outside of one sensor.
 pub(crate) struct World {
     pub(crate) client: kube::Client,
     pub(crate) secrets: Arc<dyn Secrets>,
     pub(crate) http: Clients,
+    pub(crate) artifacts: Artifacts,
     places: Mutex<HashMap<Kind, Arc<Place>>>,
     logged: Mutex<HashMap<String, Instant>>,
 }
@@ -29,19 +32,12 @@ pub(crate) struct Kind {
 }
 
 /// Where objects of a kind are in the API.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    prefix: String,
-    plural: String,
+    pub(crate) api_version: String,
+    pub(crate) kind: String,
+    pub(crate) plural: String,
     pub(crate) namespaced: bool,
-}
-
-/// Why an object was not created.
-pub(crate) enum CreateError {
-    /// There is one of that name.
-    Exists(kube::Error),
-    /// Anything else.
-    Failed(kube::Error),
 }
 
 /// Kinds whose place is known without asking, so that the first firing needs no discovery.
@@ -86,11 +82,17 @@ struct LiveMetadata {
 }
 
 impl World {
-    pub(crate) fn new(client: kube::Client, secrets: Arc<dyn Secrets>) -> Self {
+    /// With sources that may be read from these private addresses.
+    pub(crate) fn new(
+        client: kube::Client,
+        secrets: Arc<dyn Secrets>,
+        private: PrivateAddresses,
+    ) -> Self {
         Self {
             client,
             secrets,
             http: Clients::default(),
+            artifacts: Artifacts::new(private),
             places: Mutex::default(),
             logged: Mutex::default(),
         }
@@ -98,29 +100,35 @@ impl World {
 
     /// Where objects of a kind are; asked for once.
     pub(crate) async fn place(&self, kind: &Kind) -> Result<Arc<Place>, FireError> {
-        if let Some(place) = self
-            .places
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(kind)
-        {
+        if let Some(place) = self.known_places().get(kind) {
             return Ok(Arc::clone(place));
         }
         let known = KNOWN
             .iter()
             .find(|(version, name, _)| *version == kind.api_version && *name == kind.kind);
         let place = match known {
-            Some((_, _, plural)) => Place {
-                prefix: prefix(&kind.api_version),
-                plural: (*plural).to_owned(),
-                namespaced: true,
-            },
+            Some((_, _, plural)) => kind.at(plural, true),
             None => self.discover(kind).await?,
         };
         let place = Arc::new(place);
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        places.insert(kind.clone(), Arc::clone(&place));
+        self.known_places().insert(kind.clone(), Arc::clone(&place));
         Ok(place)
+    }
+
+    /// Asks again for a place that turned out wrong: its definition has come, gone or changed. `None` where asking
+    /// says the same, or the kind is known without asking.
+    pub(crate) async fn place_again(
+        &self,
+        kind: &Kind,
+        wrong: &Place,
+    ) -> Result<Option<Arc<Place>>, FireError> {
+        self.known_places().remove(kind);
+        let place = self.place(kind).await?;
+        Ok((*place != *wrong).then_some(place))
+    }
+
+    fn known_places(&self) -> MutexGuard<'_, HashMap<Kind, Arc<Place>>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn discover(&self, kind: &Kind) -> Result<Place, FireError> {
@@ -131,64 +139,45 @@ impl World {
         let gvk = GroupVersionKind::gvk(group, version, &kind.kind);
         let what = || {
             format!(
-                "cannot find kind {} of {} in the cluster",
+                "the cluster serves no kind {} of {}; install its CustomResourceDefinition, or mend apiVersion and kind",
                 kind.kind, kind.api_version
             )
         };
         match pinned_kind(&self.client, &gvk).await {
-            Ok((resource, capabilities)) => Ok(Place {
-                prefix: prefix(&kind.api_version),
-                plural: resource.plural,
-                namespaced: matches!(capabilities.scope, Scope::Namespaced),
-            }),
-            Err(source) => Err(Self::failed(what(), source)),
+            Ok((resource, capabilities)) => {
+                let namespaced = matches!(capabilities.scope, Scope::Namespaced);
+                Ok(kind.at(&resource.plural, namespaced))
+            }
+            Err(kube::Error::Discovery(_)) => Err(FireError::permanent(what())),
+            Err(source) => {
+                let unknown = matches!(&source, kube::Error::Api(status) if status.code == 404);
+                Err(if unknown {
+                    FireError::permanent(what())
+                } else {
+                    let (kind, version) = (&kind.kind, &kind.api_version);
+                    let what = format!("cannot ask the cluster for kind {kind} of {version}");
+                    Self::failed(what, source)
+                })
+            }
         }
     }
 
-    /// Posts an object.
-    pub(crate) async fn create(
-        &self,
-        place: &Place,
-        namespace: &str,
-        object: Vec<u8>,
-    ) -> Result<(), CreateError> {
-        let request = Request::new(place.path(namespace))
-            .create(&kube::api::PostParams::default(), object)
-            .map_err(|error| CreateError::Failed(kube::Error::BuildRequest(error)))?;
-        match self.client.request_text(request).await {
-            Ok(_) => Ok(()),
-            Err(error) => match &error {
-                kube::Error::Api(status)
-                    if status.code == 409 && status.reason == "AlreadyExists" =>
-                {
-                    Err(CreateError::Exists(error))
-                }
-                _ => Err(CreateError::Failed(error)),
-            },
-        }
-    }
-
-    async fn live(&self, place: &Place, namespace: &str, name: &str) -> Result<Live, FireError> {
-        let what = || format!("cannot read {} {namespace}/{name}", place.plural);
-        let request = Request::new(place.path(namespace))
-            .get(name, &kube::api::GetParams::default())
-            .map_err(|error| FireError::permanent_from(what(), error))?;
-        self.client
-            .request::<Live>(request)
-            .await
-            .map_err(|error| Self::failed(what(), error))
+    /// The annotations and labels of an object that exists.
+    async fn live(&self, at: At<'_>) -> Result<LiveMetadata, FireError> {
+        let object = self.get(at).await?;
+        let live: Live = serde_json::from_slice(&object)
+            .map_err(|error| FireError::permanent_from("cannot read the live object", error))?;
+        Ok(live.metadata)
     }
 
     /// One annotation of an object that exists.
     pub(crate) async fn annotation(
         &self,
-        place: &Place,
-        namespace: &str,
-        name: &str,
+        at: At<'_>,
         key: &str,
     ) -> Result<Option<String>, FireError> {
-        let live = self.live(place, namespace, name).await?;
-        Ok(live.metadata.annotations.get(key).cloned())
+        let live = self.live(at).await?;
+        Ok(live.annotations.get(key).cloned())
     }
 
     /// The labels of an object that exists.
@@ -199,7 +188,12 @@ impl World {
         name: &str,
     ) -> Result<HashMap<String, String>, FireError> {
         let place = self.place(kind).await?;
-        Ok(self.live(&place, namespace, name).await?.metadata.labels)
+        let at = At {
+            place: &place,
+            namespace,
+            name,
+        };
+        Ok(self.live(at).await?.labels)
     }
 
     /// Whether a log trigger with an interval may write now; if so, the interval starts anew.
@@ -215,39 +209,39 @@ impl World {
         logged.insert(trigger.to_owned(), now);
         true
     }
-
-    /// Sorts an API error by what can be done: an API server that is away, busy or failing is tried again.
-    pub(crate) fn failed(what: String, source: kube::Error) -> FireError {
-        let permanent = match &source {
-            kube::Error::Api(status) => {
-                (400..500).contains(&status.code) && status.code != 429 && status.code != 408
-            }
-            kube::Error::BuildRequest(_) | kube::Error::SerdeError(_) => true,
-            kube::Error::Discovery(_) => true,
-            _ => false,
-        };
-        if permanent {
-            FireError::permanent_from(what, source)
-        } else {
-            FireError::transient(what, source)
-        }
-    }
 }
 
-fn prefix(api_version: &str) -> String {
-    if api_version.contains('/') {
-        format!("/apis/{api_version}")
-    } else {
-        format!("/api/{api_version}")
+impl Kind {
+    fn at(&self, plural: &str, namespaced: bool) -> Place {
+        Place {
+            api_version: self.api_version.clone(),
+            kind: self.kind.clone(),
+            plural: plural.to_owned(),
+            namespaced,
+        }
     }
 }
 
 impl Place {
-    fn path(&self, namespace: &str) -> String {
-        if self.namespaced {
-            format!("{}/namespaces/{namespace}/{}", self.prefix, self.plural)
+    /// The path of all objects of the kind there.
+    pub(crate) fn path(&self, namespace: &str) -> String {
+        let root = if self.api_version.contains('/') {
+            "apis"
         } else {
-            format!("{}/{}", self.prefix, self.plural)
+            "api"
+        };
+        let (version, plural) = (&self.api_version, &self.plural);
+        if self.namespaced {
+            format!("/{root}/{version}/namespaces/{namespace}/{plural}")
+        } else {
+            format!("/{root}/{version}/{plural}")
         }
+    }
+
+    /// The API group; empty for Kubernetes' own core.
+    pub(crate) fn group(&self) -> &str {
+        self.api_version
+            .split_once('/')
+            .map_or("", |(group, _)| group)
     }
 }
