@@ -33,6 +33,7 @@ use tiphys_core::{Problems, Secrets, Tasks};
 use tiphys_eventbus::{Bus, Start, SubjectPattern, SubscribeError, Subscription};
 use tracing::Instrument as _;
 
+use crate::artifacts::PrivateAddresses;
 use crate::prepared::{Owner, Prepared};
 use crate::record::{Labels, Recorder};
 use crate::spec::{Sensor, SensorSpec, StartFrom, TriggerSpec, template_engine};
@@ -188,7 +189,8 @@ impl SensorRuntime {
             .collect();
         forget_others(&bus, &prefix, &wanted).await;
 
-        let world = Arc::new(World::new(client, secrets));
+        let private = PrivateAddresses::new(&annotations).map_err(StartError::Invalid)?;
+        let world = Arc::new(World::new(client, secrets, private));
         let letters = Arc::new(DeadLetters::new(bus.clone()));
         let tasks = tasks.child();
         let mut runners = Vec::new();
