@@ -1,4 +1,5 @@
-//! Watches Workflows and gives each its run; deletes finished ones when their time to live is over.
+//! Watches Workflows and gives each its run, tells runs what their objects ask for, and deletes finished ones when
+//! their time to live is over.
 //! It never runs a template itself.
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,10 +13,10 @@ use kube::api::{DeleteParams, Preconditions};
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, ResourceExt as _};
 use tiphys_core::Tasks;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{self, Shared, Unwind};
+use crate::engine::{self, Control, Orders, Shared, Unwind};
 use crate::logs::Logs;
 use crate::resource::{NodePhase, Workflow};
 
@@ -44,12 +45,40 @@ pub struct EngineError {
     source: std::io::Error,
 }
 
-/// A run that goes on, by the uid of its object.
+/// A run that goes on.
 struct Active {
     stop: CancellationToken,
+    cut: CancellationToken,
+    orders: watch::Sender<Orders>,
+    /// The object as it was seen last.
+    latest: Workflow,
 }
 
-type Runs = HashMap<String, Active>;
+/// What is known of Workflows, by the uid of each.
+#[derive(Default)]
+struct Known {
+    active: HashMap<String, Active>,
+    /// The version of each object that says that its run has ended. What was seen before is old news.
+    ended: HashMap<String, u64>,
+    /// When finished ones are to be deleted.
+    expiry: BTreeMap<(Timestamp, String), Workflow>,
+}
+
+impl Known {
+    /// Whether a state of an object is from before the end of its run.
+    fn is_old(&self, uid: &str, workflow: &Workflow) -> bool {
+        self.ended
+            .get(uid)
+            .is_some_and(|ended| version(workflow) <= *ended)
+    }
+
+    fn keep(&mut self, uid: &str) {
+        self.expiry.retain(|(_, known), _| known != uid);
+    }
+}
+
+/// How a run ended: the version that says so, or nothing where it was cut off.
+type End = (String, Option<u64>);
 
 impl Engine {
     /// Makes the engine's folder.
@@ -105,12 +134,11 @@ impl Engine {
         let api = Api::<Workflow>::all(self.shared.client.clone());
         // Unknown phases and the like must not stop the watch of the others: the typed parts are lenient.
         let mut events = watcher::watcher(api, watcher::Config::default()).boxed();
-        let (done, mut ended) = mpsc::unbounded_channel::<String>();
-        let mut active = Runs::new();
-        let mut expiry: BTreeMap<(Timestamp, String), Workflow> = BTreeMap::new();
+        let (done, mut ended) = mpsc::unbounded_channel::<End>();
+        let mut known = Known::default();
         let mut broken = false;
         loop {
-            let next_expiry = expiry.keys().next().map(|(at, _)| until(*at));
+            let next_expiry = known.expiry.keys().next().map(|(at, _)| until(*at));
             let expire = async {
                 match next_expiry {
                     Some(wait) => tokio::time::sleep(wait).await,
@@ -119,20 +147,18 @@ impl Engine {
             };
             tokio::select! {
                 () = stop.cancelled() => return,
-                Some(uid) = ended.recv() => {
-                    active.remove(&uid);
-                }
+                Some((uid, version)) = ended.recv() => self.over(&uid, version, &mut known, &done, tasks),
                 () = expire => {
-                    if let Some((_, workflow)) = expiry.pop_first() {
+                    if let Some((_, workflow)) = known.expiry.pop_first() {
                         self.delete(&workflow).await;
                     }
                 }
                 event = events.next() => match event {
                     Some(Ok(Event::Apply(workflow) | Event::InitApply(workflow))) => {
                         broken = false;
-                        self.seen(workflow, &mut active, &mut expiry, &done, tasks);
+                        self.seen(workflow, &mut known, &done, tasks);
                     }
-                    Some(Ok(Event::Delete(workflow))) => self.gone(&workflow, &mut active, &mut expiry).await,
+                    Some(Ok(Event::Delete(workflow))) => self.gone(&workflow, &mut known).await,
                     Some(Ok(Event::Init | Event::InitDone)) => broken = false,
                     Some(Err(error)) => {
                         if !broken {
@@ -150,49 +176,106 @@ impl Engine {
     fn seen(
         &self,
         workflow: Workflow,
-        active: &mut Runs,
-        expiry: &mut BTreeMap<(Timestamp, String), Workflow>,
-        done: &mpsc::UnboundedSender<String>,
+        known: &mut Known,
+        done: &mpsc::UnboundedSender<End>,
         tasks: &Tasks,
     ) {
         let uid = workflow.uid().unwrap_or_default();
-        let status = workflow.status.as_ref();
-        if status.is_some_and(|status| status.phase.is_done()) {
+        if let Some(active) = known.active.get_mut(&uid) {
+            active.latest = workflow.clone();
+            active.orders.send_modify(|orders| orders.take(&workflow));
+            if active.orders.borrow().shutdown().is_some() {
+                active.cut.cancel();
+            }
+        }
+        if is_done(&workflow) {
             if let Some(at) = expires(&workflow) {
-                expiry.insert((at, uid), workflow);
+                known.expiry.insert((at, uid), workflow);
             }
             return;
         }
-        if active.contains_key(&uid) || workflow.metadata.deletion_timestamp.is_some() {
+        if !known.active.contains_key(&uid) && !known.is_old(&uid, &workflow) {
+            self.start(workflow, known, done, tasks);
+        }
+    }
+
+    /// Gives an object its run.
+    fn start(
+        &self,
+        workflow: Workflow,
+        known: &mut Known,
+        done: &mpsc::UnboundedSender<End>,
+        tasks: &Tasks,
+    ) {
+        if workflow.metadata.deletion_timestamp.is_some() {
             return;
         }
+        let uid = workflow.uid().unwrap_or_default();
+        // It may have ended before, and goes on now.
+        known.keep(&uid);
         let stop = tasks.stop_token().child_token();
-        active.insert(uid.clone(), Active { stop: stop.clone() });
+        let cut = stop.child_token();
+        let (orders, receiver) = watch::channel(Orders::of(&workflow));
+        if receiver.borrow().shutdown().is_some() {
+            cut.cancel();
+        }
+        let control = Control {
+            orders: receiver,
+            stop: stop.clone(),
+            cut: cut.clone(),
+        };
+        let active = Active {
+            stop,
+            cut,
+            orders,
+            latest: workflow.clone(),
+        };
+        known.active.insert(uid.clone(), active);
         let (shared, done) = (self.shared.clone(), done.clone());
         let name = workflow.name_any();
         tasks.spawn_job(format!("workflow {name}"), async move {
-            match engine::run(shared, workflow, stop).await {
-                Ok(()) => tracing::info!(workflow = name, "workflow finished"),
+            let version = match engine::run(shared, workflow, control).await {
+                Ok(version) => {
+                    tracing::info!(workflow = name, "workflow finished");
+                    Some(version)
+                }
                 Err(Unwind::Stopped | Unwind::Gone) => {
                     tracing::debug!(workflow = name, "workflow cut off");
+                    None
                 }
-            }
+            };
             // The driver may have ended before.
-            drop(done.send(uid));
+            drop(done.send((uid, version)));
         });
     }
 
-    async fn gone(
+    /// A run has ended; somebody may have let the Workflow go on in the meantime.
+    fn over(
         &self,
-        workflow: &Workflow,
-        active: &mut Runs,
-        expiry: &mut BTreeMap<(Timestamp, String), Workflow>,
+        uid: &str,
+        version: Option<u64>,
+        known: &mut Known,
+        done: &mpsc::UnboundedSender<End>,
+        tasks: &Tasks,
     ) {
+        let active = known.active.remove(uid);
+        let Some(version) = version else { return };
+        known.ended.insert(uid.to_owned(), version);
+        if let Some(Active { latest, .. }) = active
+            && !is_done(&latest)
+            && !known.is_old(uid, &latest)
+        {
+            self.start(latest, known, done, tasks);
+        }
+    }
+
+    async fn gone(&self, workflow: &Workflow, known: &mut Known) {
         let uid = workflow.uid().unwrap_or_default();
-        if let Some(run) = active.get(&uid) {
+        if let Some(run) = known.active.get(&uid) {
             run.stop.cancel();
         }
-        expiry.retain(|(_, known), _| *known != uid);
+        known.keep(&uid);
+        known.ended.remove(&uid);
         let namespace = workflow.namespace().unwrap_or_default();
         if let Err(error) = self
             .shared
@@ -211,7 +294,8 @@ impl Engine {
         );
         let only = Preconditions {
             uid: workflow.uid(),
-            resource_version: None,
+            // Not if it goes on again.
+            resource_version: workflow.resource_version(),
         };
         let params = DeleteParams {
             preconditions: Some(only),
@@ -228,6 +312,19 @@ impl Engine {
             }
         }
     }
+}
+
+fn is_done(workflow: &Workflow) -> bool {
+    let status = workflow.status.as_ref();
+    status.is_some_and(|status| status.phase.is_done())
+}
+
+/// The version of an object; our own API counts them.
+fn version(workflow: &Workflow) -> u64 {
+    let version = workflow.resource_version();
+    version
+        .and_then(|version| version.parse().ok())
+        .unwrap_or(0)
 }
 
 /// When a finished Workflow is to be deleted.

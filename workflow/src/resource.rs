@@ -44,6 +44,12 @@ pub struct WorkflowSpec {
     /// Seconds after which the whole Workflow fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_deadline_seconds: Option<i64>,
+    /// Whether the Workflow is held: nothing new begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+    /// `Stop` or `Terminate`: how a Workflow that goes on is ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shutdown: Option<String>,
     /// The priority, for `list`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<i32>,
@@ -183,9 +189,24 @@ pub struct Template {
     /// Groups that run one after the other; the steps of a group run side by side.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<Vec<Vec<Step>>>,
+    /// A wait, until it is resumed or for a while.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<SuspendTemplate>,
     /// Seconds after which a leaf fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_deadline_seconds: Option<AnyText>,
+    /// Every other field.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
+}
+
+/// A step that waits.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SuspendTemplate {
+    /// How long, as `30` seconds or `10m`; without it, until it is resumed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<AnyText>,
     /// Every other field.
     #[serde(flatten)]
     pub other: BTreeMap<String, Value>,
@@ -351,6 +372,9 @@ pub struct WorkflowStatus {
     /// `PodRunning`, `Completed`, and why a spec is refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<WorkflowCondition>,
+    /// Every other field.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// One condition of a Workflow.
@@ -378,7 +402,7 @@ pub struct Node {
     pub name: String,
     /// The last piece of its name.
     pub display_name: String,
-    /// `Pod`, `Steps` or `StepGroup`.
+    /// `Pod`, `Steps`, `StepGroup`, `Suspend`, and on a cluster others.
     #[serde(rename = "type")]
     pub kind: String,
     /// The template that it runs.
@@ -417,6 +441,9 @@ pub struct Node {
     /// The leaves that the next node follows.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub outbound_nodes: Vec<String>,
+    /// Every other field.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// What a leaf gave.
@@ -429,4 +456,10 @@ pub struct Outputs {
     /// Its exit code, as text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<String>,
+    /// By name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<Parameter>,
+    /// Every other field.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use tiphys_core::Problems;
 
-use crate::resource::{Arguments, Container, Step, Template, WorkflowSpec};
+use crate::resource::{Arguments, Container, Parameter, Step, Template, WorkflowSpec};
 
 /// Fields that shape pods only and mean nothing to a process on a laptop.
 const POD_ONLY: [&str; 29] = [
@@ -41,15 +41,7 @@ const POD_ONLY: [&str; 29] = [
 ];
 
 /// Kinds of templates that are Argo's and not run here yet.
-const OTHER_KINDS: [&str; 7] = [
-    "containerSet",
-    "dag",
-    "data",
-    "http",
-    "plugin",
-    "resource",
-    "suspend",
-];
+const OTHER_KINDS: [&str; 6] = ["containerSet", "dag", "data", "http", "plugin", "resource"];
 
 /// Reports everything that is wrong with the spec, and everything that is right but not run yet.
 pub(crate) fn check(spec: &WorkflowSpec, problems: &mut Problems) {
@@ -91,16 +83,18 @@ fn check_template(template: &Template, all: &[Template], problems: &mut Problems
     let kinds = usize::from(template.container.is_some())
         + usize::from(template.script.is_some())
         + usize::from(template.steps.is_some())
+        + usize::from(template.suspend.is_some())
         + other;
     match kinds {
-        0 => problems.error("must have one of container, script or steps"),
+        0 => problems.error("must have one of container, script, steps or suspend"),
         1 => {}
         _ => problems.error("must have only one of container, script, steps and the other kinds"),
     }
     unsupported(&template.other, problems);
     check_arguments("inputs", &template.inputs, problems);
-    if !template.outputs.is_empty() {
-        problems.at("outputs", |problems| problems.error(NOT_YET));
+    problems.at("outputs", |problems| check_outputs(template, problems));
+    if let Some(suspend) = &template.suspend {
+        problems.at("suspend", |problems| unsupported(&suspend.other, problems));
     }
     for (key, container) in [
         ("container", &template.container),
@@ -127,6 +121,21 @@ fn check_template(template: &Template, all: &[Template], problems: &mut Problems
             }
         },
     );
+}
+
+/// Outputs of a step that waits are supplied when it is resumed; others are not run here yet.
+fn check_outputs(template: &Template, problems: &mut Problems) {
+    let outputs = &template.outputs;
+    let supplied = |parameter: &Parameter| {
+        let from = parameter.value_from.as_ref();
+        from.is_some_and(|from| from.get("supplied").is_some())
+    };
+    let known = template.suspend.is_some()
+        && outputs.artifacts.is_empty()
+        && outputs.parameters.iter().all(supplied);
+    if !outputs.is_empty() && !known {
+        problems.error(NOT_YET);
+    }
 }
 
 fn check_step(step: &Step, all: &[Template], problems: &mut Problems) {
@@ -230,7 +239,9 @@ mod tests {
         check_text(
             r#"{"entrypoint":"a","serviceAccountName":"x","podGC":{"strategy":"x"},"templates":[
                 {"name":"a","steps":[[{"name":"s","template":"b"}],[]]},
-                {"name":"b","container":{"image":"x","command":["c"],"resources":{"limits":{}}}}]}"#,
+                {"name":"b","container":{"image":"x","command":["c"],"resources":{"limits":{}}}},
+                {"name":"w","suspend":{"duration":"10s"},"outputs":{"parameters":[{"name":"x","valueFrom":{"supplied":{}}}]}},
+                {"name":"v","suspend":{}}]}"#,
             &expect![""],
         );
     }
@@ -253,7 +264,7 @@ mod tests {
                 spec.templates[2].outputs: is not supported by the local engine yet; run this Workflow on a cluster
                 spec.templates[2].steps[0][0].when: is not supported by the local engine yet; run this Workflow on a cluster
                 spec.templates[2].steps[0][0].template: names "nope", which is not in spec.templates
-                spec.templates[3]: must have one of container, script or steps"#]],
+                spec.templates[3]: must have one of container, script, steps or suspend"#]],
         );
     }
 }

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use kube::ResourceExt as _;
+use tokio::time::Instant;
 
+use super::orders::{Gate, LATE, cut_off};
 use super::{Call, NodeEnd, Run, Unwind};
 use crate::env;
 use crate::exec::{self, Ended, Leaf};
@@ -41,13 +44,24 @@ impl Run {
                 )
                 .await;
         };
+        let fresh = self.record.node(id).is_none();
         self.record
             .open(id, "Pod", call, NodePhase::Pending, |node| {
                 node.inputs = inputs;
             });
-        let permit = tokio::select! {
-            permit = self.shared.leaves.acquire() => permit,
-            () = self.stop.cancelled() => return Err(Unwind::Stopped),
+        let permit = loop {
+            if let Gate::Shut(why) = self.gate().await? {
+                return self.ended_as(id, NodePhase::Failed, &why).await;
+            }
+            let permit = tokio::select! {
+                permit = self.shared.leaves.acquire() => permit,
+                () = self.control.cut.cancelled() => continue,
+            };
+            // The Workflow may have been held while this leaf waited for its turn.
+            match self.gate().now_or_never() {
+                Some(Ok(Gate::Open)) => break permit,
+                _ => drop(permit),
+            }
         };
         self.record.with(id, |node| node.phase = NodePhase::Running);
         self.record.save().await?;
@@ -55,11 +69,15 @@ impl Run {
         let uid = self.workflow.uid().unwrap_or_default();
         let folder = self.shared.logs.node(&namespace, &workflow, &uid, id);
         exec::reap(&folder).await;
+        if fresh {
+            // A retry begins its log anew, as a new pod would.
+            drop(tokio::fs::remove_file(folder.join("log")).await);
+        }
         let mut env = match env::resolve(&self.shared.client, &namespace, &container.env).await {
             Ok(env) => env,
             Err(error) => {
                 return self
-                    .ended_badly(id, &tiphys_core::tasks::chain(&error))
+                    .ended_as(id, NodePhase::Error, &tiphys_core::tasks::chain(&error))
                     .await;
             }
         };
@@ -70,7 +88,7 @@ impl Run {
             env.insert("ARGO_TEMPLATE".to_owned(), json);
         }
         let own = template.active_deadline_seconds.as_ref().and_then(seconds);
-        let own = own.map(|limit| tokio::time::Instant::now() + limit);
+        let own = own.map(|limit| Instant::now() + limit);
         let deadline = [own, self.deadline].into_iter().flatten().min();
         let leaf = Leaf {
             container,
@@ -79,24 +97,44 @@ impl Run {
             deadline,
             shims: &self.shared.shims,
         };
-        let ended = exec::run(leaf, &self.stop).await;
+        let ended = exec::run(leaf, &self.control.cut).await;
         drop(permit);
-        if self.stop.is_cancelled() {
+        if self.control.stop.is_cancelled() {
             // The node stays as it is, so that the next run starts it again.
             return Err(Unwind::Stopped);
         }
         match ended {
-            Ok(ended) => self.ended(id, call, ended).await,
+            Ok(ended) => {
+                let why = self.why(&ended, own);
+                self.ended(id, call, ended, why).await
+            }
             Err(error) => {
-                self.ended_badly(id, &tiphys_core::tasks::chain(&error))
-                    .await
+                let why = tiphys_core::tasks::chain(&error);
+                self.ended_as(id, NodePhase::Error, &why).await
             }
         }
     }
 
-    async fn ended(&self, id: &str, call: &Call<'_>, ended: Ended) -> Result<NodeEnd, Unwind> {
-        let (phase, message) = match (&ended.stopped, ended.exit_code) {
-            (Some(why), _) => (NodePhase::Failed, (*why).to_owned()),
+    /// Why a leaf was stopped, if it was.
+    fn why(&self, ended: &Ended, own: Option<Instant>) -> Option<String> {
+        let stopped = ended.stopped?;
+        let first = |own: Instant| self.deadline.is_none_or(|deadline| own <= deadline);
+        Some(match self.shutdown() {
+            Some(how) => cut_off(&how),
+            None if own.is_some_and(first) => stopped.to_owned(),
+            None => LATE.to_owned(),
+        })
+    }
+
+    async fn ended(
+        &self,
+        id: &str,
+        call: &Call<'_>,
+        ended: Ended,
+        why: Option<String>,
+    ) -> Result<NodeEnd, Unwind> {
+        let (phase, message) = match (why, ended.exit_code) {
+            (Some(why), _) => (NodePhase::Failed, why),
             (None, 0) => (NodePhase::Succeeded, String::new()),
             (None, code) => (NodePhase::Failed, format!("main: Error (exit code {code})")),
         };
@@ -104,6 +142,7 @@ impl Run {
         let outputs = Outputs {
             result,
             exit_code: Some(ended.exit_code.to_string()),
+            ..Outputs::default()
         };
         self.record.with(id, |node| node.outputs = Some(outputs));
         self.record.close(id, phase, &message);
@@ -119,19 +158,20 @@ impl Run {
         })
     }
 
-    async fn ended_badly(&self, id: &str, message: &str) -> Result<NodeEnd, Unwind> {
-        self.record.close(id, NodePhase::Error, message);
+    async fn ended_as(&self, id: &str, phase: NodePhase, message: &str) -> Result<NodeEnd, Unwind> {
+        self.record.close(id, phase, message);
         self.record.save().await?;
         Ok(NodeEnd {
             id: id.to_owned(),
-            phase: NodePhase::Error,
+            phase,
             message: message.to_owned(),
             outbound: vec![id.to_owned()],
         })
     }
 }
 
-fn seconds(text: &AnyText) -> Option<Duration> {
+/// Whole seconds, or a duration with a unit.
+pub(super) fn seconds(text: &AnyText) -> Option<Duration> {
     let whole = text.0.trim().parse().ok().map(Duration::from_secs);
     whole.or_else(|| tiphys_core::duration::parse(&text.0).ok())
 }

@@ -2,26 +2,28 @@
 //! goes on from the nodes that the object holds. It never watches and never lists; the driver does.
 
 mod leaf;
+mod orders;
 mod record;
 mod scope;
 mod steps;
+mod suspend;
 
 use std::sync::Arc;
-
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use kube::{Client, ResourceExt as _};
-use tiphys_core::Problems;
-use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 
 use crate::logs::Logs;
 use crate::names::node_id;
 use crate::resource::{Arguments, NodePhase, Parameter, Template, TemplateRef, Workflow};
 use crate::substitute::{self, Variables};
 use crate::support;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use kube::{Client, ResourceExt as _};
+use orders::Gate;
+pub(crate) use orders::{Control, Orders};
 use record::Record;
 use scope::{Scope, Scopes};
+use tiphys_core::Problems;
+use tokio::sync::Semaphore;
 
 /// Templates that call templates deeper than this are taken for a loop, as Argo does.
 const MAX_DEPTH: usize = 100;
@@ -53,7 +55,7 @@ struct Run {
     scopes: Scopes,
     globals: Variables,
     deadline: Option<tokio::time::Instant>,
-    stop: CancellationToken,
+    control: Control,
 }
 
 /// How a node ended, and where the next one hangs.
@@ -81,16 +83,16 @@ struct Call<'a> {
     depth: usize,
 }
 
-/// Runs the Workflow to its end.
+/// Runs the Workflow to its end, and gives the version of the object that says so.
 ///
 /// # Errors
 /// [`Unwind`], when it was cut off.
 pub(crate) async fn run(
     shared: Arc<Shared>,
     workflow: Workflow,
-    stop: CancellationToken,
-) -> Result<(), Unwind> {
-    let record = Record::new(shared.client.clone(), &workflow, stop.clone());
+    control: Control,
+) -> Result<u64, Unwind> {
+    let record = Record::new(shared.client.clone(), &workflow, control.stop.clone());
     let mut workflow = workflow;
     let scopes = Scopes::new(shared.client.clone(), &workflow);
     if let Some(reference) = workflow.spec.workflow_template_ref.clone() {
@@ -115,7 +117,7 @@ pub(crate) async fn run(
                 .await;
         }
     }
-    record.begin().await?;
+    record.begin();
     let globals = globals(&workflow);
     let deadline = workflow
         .spec
@@ -131,7 +133,7 @@ pub(crate) async fn run(
         scopes,
         globals,
         deadline,
-        stop,
+        control,
     });
     let call = Call {
         display_name: name.clone(),
@@ -144,7 +146,17 @@ pub(crate) async fn run(
         capture: false,
         depth: 0,
     };
-    let end = run.call(call).await?;
+    if run.is_held() {
+        // Nothing begins, so nothing else would say that it has been seen.
+        run.record.save().await?;
+    }
+    let mut end = run.call(call).await?;
+    // A Workflow that is held does not end either.
+    run.gate().await?;
+    if let (Some(how), NodePhase::Failed | NodePhase::Error) = (run.shutdown(), end.phase) {
+        end.phase = NodePhase::Failed;
+        end.message = format!("Stopped with strategy '{how}'");
+    }
     run.record.finish(end.phase, &end.message).await
 }
 
@@ -156,9 +168,11 @@ impl Run {
             if let Some(done) = self.record.done(&id) {
                 return Ok(done);
             }
-            if self.stop.is_cancelled() {
+            if self.control.stop.is_cancelled() {
                 return Err(Unwind::Stopped);
             }
+            // What may not begin any more says so where it is a leaf.
+            let _: Gate = self.gate().await?;
             if call.depth > MAX_DEPTH {
                 return self.record.errored(&id, &call, "Maximum recursion depth exceeded. See https://argo-workflows.readthedocs.io/en/latest/scaling/").await;
             }
@@ -172,6 +186,9 @@ impl Run {
             };
             if template.steps.is_some() {
                 return self.steps(&id, &call, &template, inputs, &variables).await;
+            }
+            if template.suspend.is_some() {
+                return self.suspend(&id, &call, &template, inputs, &variables).await;
             }
             self.leaf(&id, &call, &template, inputs, variables).await
         }

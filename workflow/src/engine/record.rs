@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
-use serde_json::json;
+use serde_json::{Value, json};
 use tiphys_core::backoff::Backoff;
 use tokio_util::sync::CancellationToken;
 
 use super::{Call, NodeEnd, Unwind};
+use crate::operations::difference;
 use crate::resource::{Node, NodePhase, Workflow, WorkflowCondition, WorkflowStatus};
 
 /// The status and how much of it is written.
@@ -19,9 +20,19 @@ pub(super) struct Record {
     name: String,
     uid: String,
     status: Mutex<Versioned>,
-    /// The version that the API has. Held while writing, so that writes do not overtake each other.
-    written: tokio::sync::Mutex<u64>,
+    /// What the API has. Held while writing, so that writes do not overtake each other.
+    written: tokio::sync::Mutex<Written>,
     stop: CancellationToken,
+}
+
+/// What was written last.
+struct Written {
+    /// Which change.
+    version: u64,
+    /// The status as it was written, so that only what changes is written again: others may have ended steps that wait.
+    status: Value,
+    /// The version of the object then.
+    resource: u64,
 }
 
 struct Versioned {
@@ -39,7 +50,11 @@ impl Record {
                 status: workflow.status.clone().unwrap_or_default(),
                 version: 0,
             }),
-            written: tokio::sync::Mutex::new(0),
+            written: tokio::sync::Mutex::new(Written {
+                version: 0,
+                status: json!(workflow.status.clone().unwrap_or_default()),
+                resource: 0,
+            }),
             stop,
         }
     }
@@ -55,24 +70,23 @@ impl Record {
     }
 
     /// Marks the Workflow as running. It is written with the first node.
-    pub(super) async fn begin(&self) -> Result<(), Unwind> {
+    pub(super) fn begin(&self) {
         self.change(|status| {
             status.phase = NodePhase::Running;
             status.started_at.get_or_insert_with(now);
             status.conditions = vec![condition("PodRunning", "True")];
         });
-        Ok(())
     }
 
     /// Ends the Workflow because its spec cannot run.
-    pub(super) async fn refuse(&self, why: &str) -> Result<(), Unwind> {
+    pub(super) async fn refuse(&self, why: &str) -> Result<u64, Unwind> {
         self.change(|status| status.started_at.get_or_insert_with(now).clone());
         self.finish(NodePhase::Failed, &format!("invalid spec: {why}"))
             .await
     }
 
-    /// Ends the Workflow.
-    pub(super) async fn finish(&self, phase: NodePhase, message: &str) -> Result<(), Unwind> {
+    /// Ends the Workflow, and gives the version of the object that says so.
+    pub(super) async fn finish(&self, phase: NodePhase, message: &str) -> Result<u64, Unwind> {
         self.change(|status| {
             status.phase = if matches!(phase, NodePhase::Skipped | NodePhase::Omitted) {
                 NodePhase::Succeeded
@@ -86,7 +100,8 @@ impl Record {
                 condition("Completed", "True"),
             ];
         });
-        self.save().await
+        self.save().await?;
+        Ok(self.written.lock().await.resource)
     }
 
     /// Seconds after the start of the Workflow, on the clock of this process.
@@ -208,25 +223,24 @@ impl Record {
     pub(super) async fn save(&self) -> Result<(), Unwind> {
         let wanted = self.lock().version;
         let mut written = self.written.lock().await;
-        if *written >= wanted {
+        if written.version >= wanted {
             return Ok(());
         }
-        let (version, patch) = {
+        let (version, status, patch) = {
             let mut held = self.lock();
             progress(&mut held.status);
-            let status = &held.status;
-            let completed = status.phase.is_done().to_string();
+            let completed = held.status.phase.is_done().to_string();
             let labels = json!({
-                "workflows.argoproj.io/phase": status.phase.as_str(),
+                "workflows.argoproj.io/phase": held.status.phase.as_str(),
                 "workflows.argoproj.io/completed": completed,
             });
             let annotations = json!({"workflows.argoproj.io/pod-name-format": "v2"});
             // The uid keeps the patch from a new object of the same name.
             let metadata = json!({"uid": self.uid, "labels": labels, "annotations": annotations});
-            (
-                held.version,
-                json!({"metadata": metadata, "status": status}),
-            )
+            let status = json!(held.status);
+            let change = difference(&written.status, &status).unwrap_or_else(|| json!({}));
+            let patch = json!({"metadata": metadata, "status": change});
+            (held.version, status, patch)
         };
         let backoff = Backoff::reconnect();
         for attempt in 1.. {
@@ -235,7 +249,12 @@ impl Record {
                 .patch(&self.name, &PatchParams::default(), &Patch::Merge(&patch))
                 .await
             {
-                Ok(_) => break,
+                Ok(object) => {
+                    let version = object.resource_version();
+                    let version = version.and_then(|version| version.parse().ok());
+                    written.resource = version.unwrap_or_default();
+                    break;
+                }
                 Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409 | 422) => {
                     tracing::debug!(
                         workflow = self.name,
@@ -256,7 +275,8 @@ impl Record {
                 }
             }
         }
-        *written = version;
+        written.version = version;
+        written.status = status;
         Ok(())
     }
 }

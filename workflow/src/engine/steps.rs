@@ -92,8 +92,13 @@ impl Run {
             message,
             outbound: vec![id.clone()],
         };
-        self.record
-            .open(&id, "StepGroup", &node, NodePhase::Running, |_| {});
+        // What went well in an earlier run of the same object stays as it is.
+        let settled = self.record.done(&id);
+        let settled = settled.is_some_and(|end| end.phase == NodePhase::Succeeded);
+        if !settled {
+            self.record
+                .open(&id, "StepGroup", &node, NodePhase::Running, |_| {});
+        }
         self.record.link(hang, &id);
         let mut resolved = Vec::with_capacity(steps.len());
         for step in steps {
@@ -141,7 +146,9 @@ impl Run {
             self.record.close(&id, NodePhase::Failed, &message);
             return Ok(failed(NodePhase::Failed, message));
         }
-        self.record.close(&id, NodePhase::Succeeded, "");
+        if !settled {
+            self.record.close(&id, NodePhase::Succeeded, "");
+        }
         let mut outbound: Vec<_> = ends.into_iter().flat_map(|end| end.outbound).collect();
         if outbound.is_empty() {
             outbound.push(id.clone());
@@ -174,6 +181,11 @@ impl Run {
             }
             if let Some(result) = outputs.result {
                 set("outputs.result", result);
+            }
+            for parameter in outputs.parameters {
+                if let Some(value) = parameter.value {
+                    set(&format!("outputs.parameters.{}", parameter.name), value.0);
+                }
             }
         }
     }

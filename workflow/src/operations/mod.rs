@@ -32,6 +32,8 @@ pub use parameters::{label_pairs, parameter, parameters_of_file};
 pub use resubmit::ResubmitOptions;
 pub use retry::RetryOptions;
 pub use selector::NodeSelector;
+#[cfg(feature = "engine")]
+pub(crate) use stored::difference;
 pub use submit::{Origin, from_cron};
 pub use wait::{Ended, wait};
 
