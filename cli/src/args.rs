@@ -25,6 +25,9 @@ pub(crate) struct Cli {
     /// What is logged: error, warn, info, debug or trace, also for each part, as info,tiphys_sensor=debug.
     #[arg(long, global = true, value_name = "LEVEL", env = "TIPHYS_LOG")]
     pub log: Option<String>,
+    /// The level as Argo's pods are told it.
+    #[arg(long, global = true, hide = true, env = "LOG_LEVEL")]
+    pub log_level: Option<String>,
     /// How log lines look.
     #[arg(
         long,
@@ -49,10 +52,11 @@ pub(crate) enum Command {
     /// Evaluates an expression of one of the small languages, as a Sensor would.
     Eval(Eval),
     /// Runs one EventSource.
-    #[command(name = "eventsource")]
-    EventSource(Object),
+    #[command(name = "eventsource", alias = "eventsource-service")]
+    EventSource(crate::commands::object::Object),
     /// Runs one Sensor.
-    Sensor(Object),
+    #[command(alias = "sensor-service")]
+    Sensor(crate::commands::object::Object),
     /// Says what became of an event and why, or what a Sensor waits for now.
     Why(crate::commands::why::Why),
     /// Lists what became of events, newest last, and follows what comes.
@@ -69,6 +73,8 @@ pub(crate) enum Command {
     List(List),
     /// Prints what the steps of a Workflow have printed.
     Logs(Logs),
+    /// Makes servers, pods and Services of the objects in a cluster.
+    Controller(crate::commands::controller::Controller),
     /// Checks objects before the API server of a cluster keeps them.
     Webhook(Webhook),
     /// Prints the definitions of EventBus, EventSource and Sensor for a cluster.
@@ -219,36 +225,6 @@ pub(crate) enum Dialect {
     Jq,
     /// Trigger `conditions`; the input is an object of names and truth values.
     Condition,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Object {
-    /// Files with the object, its EventBus and the Secrets that it refers to.
-    #[arg(long, required = true, value_name = "FILE", num_args = 1..)]
-    pub file: Vec<PathBuf>,
-    /// The namespace of objects that name none.
-    #[arg(short, long, default_value = "default", value_name = "NAMESPACE")]
-    pub namespace: String,
-    /// Where an embedded bus keeps its events.
-    #[arg(
-        long,
-        default_value = ".tiphys",
-        value_name = "DIR",
-        env = "TIPHYS_DATA_DIR"
-    )]
-    pub data_dir: PathBuf,
-    /// Listens on HOST for an EventSource that says PORT; several may be given.
-    #[arg(long, value_name = "HOST:PORT")]
-    pub publish: Vec<String>,
-    /// The address that an EventSource listens on.
-    #[arg(long, default_value = "0.0.0.0", value_name = "ADDRESS")]
-    pub bind: String,
-    /// Where metrics and health are served; `off` for nowhere.
-    #[arg(long, default_value = "0.0.0.0:7777", value_name = "ADDRESS")]
-    pub admin: String,
-    /// How long work in hand may take after the signal to stop, in seconds.
-    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
-    pub grace: u64,
 }
 
 #[derive(Debug, Args)]

@@ -36,11 +36,19 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    // Argo's pods take no other words, and fall back to `info`.
+    let told = cli.log_level.as_deref();
+    let told = told.filter(|level| ["debug", "info", "warn", "error"].contains(level));
     let level = match (&cli.log, &cli.command) {
         (Some(level), _) => level.as_str(),
+        (None, _) if told.is_some() => told.unwrap_or("info"),
         (
             None,
-            Command::Run(_) | Command::EventSource(_) | Command::Sensor(_) | Command::Webhook(_),
+            Command::Run(_)
+            | Command::EventSource(_)
+            | Command::Sensor(_)
+            | Command::Controller(_)
+            | Command::Webhook(_),
         ) => "info",
         (None, _) => "warn",
     };
@@ -70,6 +78,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Get(args) => commands::get::run(&args).await.map(|()| ExitCode::SUCCESS),
             Command::List(args) => commands::list::run(&args).await.map(|()| ExitCode::SUCCESS),
             Command::Logs(args) => commands::logs::run(&args).await.map(|()| ExitCode::SUCCESS),
+            Command::Controller(args) => commands::controller::run(args, set_log_level).await,
             Command::Webhook(args) => commands::webhook::run(args).await,
             Command::Crds(args) => commands::crds::run(&args).map(|()| ExitCode::SUCCESS),
             Command::Rbac(args) => commands::rbac::run(&args).await,

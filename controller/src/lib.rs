@@ -16,6 +16,7 @@ pub mod apply;
 pub mod check;
 pub mod control;
 pub mod crds;
+pub mod given;
 mod hosting;
 pub mod local;
 pub mod migrate;
@@ -23,4 +24,7 @@ pub mod operator;
 pub mod rbac;
 pub mod secrets;
 
-pub use hosting::{Buses, Host, HostOptions, Kind, ObjectKey, ObjectState, Snapshot};
+pub use hosting::{
+    Buses, Host, HostOptions, Kind, ObjectKey, ObjectState, Ports, Readiness, Replicas, Scope,
+    Snapshot, StatusWriting,
+};

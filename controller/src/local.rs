@@ -14,7 +14,7 @@ use tiphys_workflow::logs::Logs;
 use tiphys_workflow::{Engine, EngineError, EngineOptions};
 use tokio::net::TcpListener;
 
-use crate::hosting::{Buses, Host, HostOptions};
+use crate::hosting::{Host, HostOptions};
 
 /// How the local shape runs.
 #[derive(Debug)]
@@ -96,16 +96,7 @@ impl Opened {
                 cluster.serve(listener, stop).await
             });
         }
-        let host = HostOptions {
-            objects: client.clone(),
-            target: client.clone(),
-            buses: Buses::Local {
-                data_dir: options.data_dir,
-            },
-            ports: options.ports,
-            secrets: None,
-            metrics,
-        };
+        let host = HostOptions::local(client.clone(), options.data_dir, options.ports, metrics);
         Ok(Self {
             client,
             cluster,

@@ -51,7 +51,19 @@ impl Secret {
 /// Why a secret or config map value could not be had.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SecretError {
-    /// It is not there; the spec or the cluster must change.
+    /// The object itself is not there; the spec or the cluster must change.
+    #[error(
+        "{kind} {name:?} does not exist (its key {key:?} is needed): create it, or mend the reference"
+    )]
+    Absent {
+        /// `secret` or `config map`.
+        kind: &'static str,
+        /// The object's name.
+        name: String,
+        /// The key that is wanted of it.
+        key: String,
+    },
+    /// The object has no such key; the spec or the cluster must change.
     #[error("{kind} {name:?} has no key {key:?}: create it, or mend the reference")]
     Missing {
         /// `secret` or `config map`.

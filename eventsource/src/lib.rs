@@ -19,6 +19,7 @@ mod headers;
 mod http;
 mod json;
 mod listeners;
+mod placing;
 mod runtime;
 mod source;
 mod sources;

@@ -101,6 +101,24 @@ impl SourceRuntime {
         secrets: Arc<dyn Secrets>,
         metrics: &Metrics,
     ) -> Result<Applied, ApplyError> {
+        let nowhere_else = BTreeMap::new();
+        self.apply_at(object, &nowhere_else, publisher, secrets, metrics)
+            .await
+    }
+
+    /// As [`SourceRuntime::apply`], with other ports in the place of those that the spec says: objects that share a
+    /// process keep their own.
+    ///
+    /// # Errors
+    /// As [`SourceRuntime::apply`].
+    pub async fn apply_at(
+        &self,
+        object: &SourceObject,
+        ports: &BTreeMap<u16, u16>,
+        publisher: Arc<dyn Publish>,
+        secrets: Arc<dyn Secrets>,
+        metrics: &Metrics,
+    ) -> Result<Applied, ApplyError> {
         let mut problems = Problems::default();
         problems.at("spec", |problems| object.spec.validate(problems));
         if problems.has_errors() {
@@ -111,7 +129,12 @@ impl SourceRuntime {
         let mut failed = BTreeMap::new();
         for entry in object.spec.entries() {
             match claim(&entry, object, &publisher, &secrets, metrics) {
-                Ok(claim) => claims.push(claim),
+                Ok(mut claim) => {
+                    if let Some(port) = ports.get(&claim.at.port) {
+                        claim.at.port = *port;
+                    }
+                    claims.push(claim);
+                }
                 Err(error) => {
                     tracing::error!(
                         eventsource = object.name,

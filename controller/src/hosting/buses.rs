@@ -1,15 +1,16 @@
 //! The buses of this process: one for each EventBus, shared by all who name it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::select_all;
+use serde_json::Value;
 use tiphys_core::metrics::Metrics;
 use tiphys_core::tasks::chain;
 use tiphys_core::{Secrets, Tasks};
-use tiphys_eventbus::{Bus, BusConfig, EventBusSpec, Health};
+use tiphys_eventbus::{Bus, BusConfig, EventBusSpec, EventBusStatus, Health};
 use tokio::sync::watch;
 
 use super::host::Buses;
@@ -17,9 +18,22 @@ use super::state::ObjectState;
 
 type Name = (String, String);
 
+/// The reason of whoever waits for a bus.
+pub(crate) const NOT_READY: &str = "EventBusNotReady";
+
+/// No request in hand takes longer to store its events.
+const RETIRED: Duration = Duration::from_secs(10);
+
+/// A bus, and which one of that name it is: it is another one after its object has changed.
+#[derive(Clone)]
+pub(crate) struct Opened {
+    pub(crate) bus: Bus,
+    pub(crate) epoch: u64,
+}
+
 struct Open {
-    spec: EventBusSpec,
-    bus: Bus,
+    config: BusConfig,
+    opened: Opened,
     health: watch::Receiver<Health>,
 }
 
@@ -30,6 +44,9 @@ pub(crate) struct OpenBuses {
     open: BTreeMap<Name, Open>,
     /// Buses that no object asks for, made because a laptop needs none.
     implicit: BTreeSet<Name>,
+    /// Buses that others took the place of, until nobody uses them.
+    retired: Vec<Bus>,
+    epoch: u64,
 }
 
 impl OpenBuses {
@@ -40,60 +57,89 @@ impl OpenBuses {
             tasks,
             open: BTreeMap::new(),
             implicit: BTreeSet::new(),
+            retired: Vec::new(),
+            epoch: 0,
         }
     }
 
-    fn data_dir(&self) -> &PathBuf {
-        match &self.policy {
-            Buses::Local { data_dir } => data_dir,
-        }
+    /// What opens the bus of an object.
+    pub(crate) fn config(
+        &self,
+        namespace: &str,
+        name: &str,
+        spec: &EventBusSpec,
+        object: &Value,
+    ) -> Result<BusConfig, ObjectState> {
+        let config = match &self.policy {
+            Buses::Local { data_dir } => BusConfig::local(spec, namespace, name, data_dir),
+            Buses::Cluster => {
+                let status = object.get("status").cloned().unwrap_or_default();
+                let status: EventBusStatus = serde_json::from_value(status).unwrap_or_default();
+                let Some(config) = &status.config else {
+                    return Err(ObjectState::not_ready(NOT_READY, waits_for(name, &status)));
+                };
+                BusConfig::from_status(config)
+            }
+        };
+        let annotations = object.pointer("/metadata/annotations").cloned();
+        let annotations = annotations.and_then(|map| serde_json::from_value(map).ok());
+        config
+            .map(|config| config.annotated(&annotations.unwrap_or_default()))
+            .map_err(|problems| ObjectState::not_ready("NotSupported", problems.errors()))
     }
 
-    /// Whether [`OpenBuses::open`] would close a bus that is open now.
-    pub(crate) fn needs_reopen(&self, namespace: &str, name: &str, spec: &EventBusSpec) -> bool {
-        self.open
-            .get(&key(namespace, name))
-            .is_some_and(|open| open.spec != *spec)
+    /// Whether [`OpenBuses::open`] would have to close the bus that is open now before it opens another: two embedded
+    /// logs cannot share a folder.
+    pub(crate) fn must_close(&self, namespace: &str, name: &str, config: &BusConfig) -> bool {
+        let open = self.open.get(&key(namespace, name));
+        open.is_some_and(|open| {
+            open.config != *config && matches!(open.config, BusConfig::Embedded(_))
+        })
     }
 
-    /// Opens a bus as its object says. Whoever uses the one that is open must have stopped before.
+    /// Opens a bus as its object says. Whoever uses one that must be closed has stopped before; whoever uses one that
+    /// goes on has until [`OpenBuses::close_retired`].
     pub(crate) async fn open(
         &mut self,
         namespace: &str,
         name: &str,
-        spec: &EventBusSpec,
+        config: BusConfig,
         secrets: Arc<dyn Secrets>,
     ) -> Result<ObjectState, ObjectState> {
         let key = key(namespace, name);
-        if self.needs_reopen(namespace, name, spec) {
+        if self.must_close(namespace, name, &config) {
             self.remove(namespace, name).await;
         }
         self.implicit.remove(&key);
-        if !self.open.contains_key(&key) {
-            let bus = self.connect(namespace, name, spec, secrets).await?;
-            self.open.insert(
-                key.clone(),
-                Open {
-                    spec: spec.clone(),
-                    health: bus.health(),
-                    bus,
-                },
-            );
+        let known = self.open.get(&key);
+        if known.is_none_or(|open| open.config != config) {
+            let bus = self.connect(config.clone(), secrets).await?;
+            self.keep(key.clone(), config, bus);
         }
         let state = self.open.get(&key).map(|open| self.state(&key, open));
         Ok(state.unwrap_or_else(|| ObjectState::not_ready("Closed", "the bus is closed")))
     }
 
+    fn keep(&mut self, key: Name, config: BusConfig, bus: Bus) {
+        self.epoch += 1;
+        let open = Open {
+            config,
+            health: bus.health(),
+            opened: Opened {
+                bus,
+                epoch: self.epoch,
+            },
+        };
+        if let Some(before) = self.open.insert(key, open) {
+            self.retired.push(before.opened.bus);
+        }
+    }
+
     async fn connect(
         &self,
-        namespace: &str,
-        name: &str,
-        spec: &EventBusSpec,
+        config: BusConfig,
         secrets: Arc<dyn Secrets>,
     ) -> Result<Bus, ObjectState> {
-        let config = BusConfig::local(spec, namespace, name, self.data_dir());
-        let config =
-            config.map_err(|problems| ObjectState::not_ready("NotSupported", problems.errors()))?;
         let tasks = self.tasks.clone();
         // An embedded bus reads its files, which must not hold up everything else.
         let opened = tokio::task::spawn_blocking(move || Bus::open(config, secrets, &tasks)).await;
@@ -104,51 +150,50 @@ impl OpenBuses {
             .map_err(|error| ObjectState::not_ready("CannotOpen", chain(&error)))
     }
 
-    /// The bus that a source or sensor names.
-    pub(crate) async fn get(
+    /// The bus of that name, if it is open.
+    pub(crate) fn opened(&self, namespace: &str, name: &str) -> Option<Opened> {
+        let open = self.open.get(&key(namespace, name))?;
+        Some(open.opened.clone())
+    }
+
+    /// The bus of whoever names one that has no object.
+    pub(crate) async fn without_object(
         &mut self,
         namespace: &str,
         name: &str,
-        defined: bool,
         secrets: Arc<dyn Secrets>,
-    ) -> Result<Bus, ObjectState> {
+    ) -> Result<Opened, ObjectState> {
         let key = key(namespace, name);
-        if let Some(open) = self.open.get(&key) {
-            return Ok(open.bus.clone());
-        }
-        if defined {
-            return Err(ObjectState::not_ready(
-                "EventBusNotReady",
-                format!("EventBus {name:?} is not open"),
-            ));
-        }
-        if name != "default" {
+        let absent = |remedy: &str| {
             let message = format!(
-                "there is no EventBus {name:?} in namespace {namespace:?}: create it, or leave eventBusName out"
+                "there is no EventBus {name:?} in namespace {namespace:?}: create it, or {remedy}"
             );
-            return Err(ObjectState::not_ready("EventBusNotFound", message));
+            ObjectState::not_ready("EventBusNotFound", message)
+        };
+        let Buses::Local { data_dir } = &self.policy else {
+            return Err(absent("name another in eventBusName"));
+        };
+        if name != "default" {
+            return Err(absent("leave eventBusName out"));
         }
         // On a laptop nobody should have to write an EventBus only to say nothing in it.
-        let spec = EventBusSpec::default();
-        let bus = self.connect(namespace, name, &spec, secrets).await?;
+        let config = BusConfig::local(&EventBusSpec::default(), namespace, name, data_dir);
+        let config =
+            config.map_err(|problems| ObjectState::not_ready("NotSupported", problems.errors()))?;
+        let bus = self.connect(config.clone(), secrets).await?;
         tracing::info!(
             namespace,
             "no EventBus \"default\" is defined: using an embedded one"
         );
-        self.open.insert(
-            key.clone(),
-            Open {
-                spec,
-                health: bus.health(),
-                bus: bus.clone(),
-            },
-        );
+        self.keep(key.clone(), config, bus.clone());
         self.implicit.insert(key);
-        Ok(bus)
+        let epoch = self.epoch;
+        Ok(Opened { bus, epoch })
     }
 
     fn state(&self, key: &Name, open: &Open) -> ObjectState {
-        let (kind, durability) = (open.bus.kind(), open.bus.durability().as_str());
+        let bus = &open.opened.bus;
+        let (kind, durability) = (bus.kind(), bus.durability().as_str());
         let gauge = self.metrics.bus_up(&key.0, &key.1, kind, durability);
         match &*open.health.borrow() {
             Health::Connected => {
@@ -203,14 +248,45 @@ impl OpenBuses {
         let key = key(namespace, name);
         self.implicit.remove(&key);
         if let Some(open) = self.open.remove(&key) {
-            open.bus.close().await;
+            open.opened.bus.close().await;
+        }
+    }
+
+    /// Closes what nobody has been given any more, once the requests that were given it are through.
+    pub(crate) fn close_retired(&mut self) {
+        for bus in std::mem::take(&mut self.retired) {
+            let stop = self.tasks.stop_token();
+            self.tasks.spawn_job("retired bus", async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(RETIRED) => {}
+                }
+                bus.close().await;
+            });
         }
     }
 
     pub(crate) async fn close_all(&mut self) {
-        for (_, open) in std::mem::take(&mut self.open) {
-            open.bus.close().await;
+        for bus in std::mem::take(&mut self.retired) {
+            bus.close().await;
         }
+        for (_, open) in std::mem::take(&mut self.open) {
+            open.opened.bus.close().await;
+        }
+    }
+}
+
+/// Why an EventBus tells nobody yet where its servers are.
+fn waits_for(name: &str, status: &EventBusStatus) -> String {
+    let wrong = status
+        .conditions
+        .iter()
+        .find(|condition| condition.status == "False" && !condition.message.is_empty());
+    match wrong {
+        Some(condition) => format!("EventBus {name:?} is not ready: {}", condition.message),
+        None => format!(
+            "EventBus {name:?} is not ready: its status says nothing of a server yet; is the controller running?"
+        ),
     }
 }
 

@@ -12,7 +12,7 @@ use tiphys_eventsource::PortMap;
 use tokio::sync::watch;
 
 use super::reconciler::Reconciler;
-use super::state::Snapshot;
+use super::state::{Kind, Snapshot};
 
 /// Where buses come from.
 #[derive(Debug, Clone)]
@@ -22,6 +22,70 @@ pub enum Buses {
         /// The data folder.
         data_dir: PathBuf,
     },
+    /// The servers that the status of each EventBus names: the controller writes it.
+    Cluster,
+}
+
+/// Which objects are hosted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// All that the API has.
+    All,
+    /// Those of one namespace.
+    Namespace(String),
+    /// One object, on the EventBuses of its namespace.
+    One {
+        /// Its kind.
+        kind: Kind,
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// Where the ports of EventSources are opened.
+#[derive(Debug, Clone)]
+pub enum Ports {
+    /// As the specs say, but for what the map says: objects share a port.
+    AsSpecified(PortMap),
+    /// As the status of each EventSource says: every object has ports of its own.
+    Allocated,
+}
+
+/// Who writes the state of hosted objects into their status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusWriting {
+    /// The host.
+    Host,
+    /// Somebody else.
+    Elsewhere,
+}
+
+/// How processes that host the same objects agree on what only one of them may run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replicas {
+    /// This is the only process.
+    Alone,
+    /// One of several; they agree through the event bus.
+    Several {
+        /// Who this is, unlike every other one.
+        identity: String,
+        /// What they have in common.
+        group: String,
+    },
+}
+
+/// What makes the process ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Readiness {
+    /// Every object that can run does; one that cannot is reported on itself.
+    #[default]
+    Runnable,
+    /// Every object runs: the process is there for it.
+    Each,
+    /// Every object has been looked at: one that waits must not take the others off the network.
+    Process,
 }
 
 /// What a host needs.
@@ -29,17 +93,53 @@ pub enum Buses {
 pub struct HostOptions {
     /// The API whose objects are hosted.
     pub objects: Client,
+    /// Which of them.
+    pub scope: Scope,
     /// The API that triggers act on; the same one but for objects from files.
     pub target: Client,
     /// Where buses come from.
     pub buses: Buses,
-    /// Which port of a spec is served where.
-    pub ports: PortMap,
+    /// Where ports are opened.
+    pub ports: Ports,
     /// Secret values from elsewhere than `objects`.
     pub secrets: Option<Arc<dyn Secrets>>,
+    /// Where decisions are recorded, and how `tiphys dead` finds this process; nothing is written without it.
+    pub data_dir: Option<PathBuf>,
     /// Where counters go.
     pub metrics: Metrics,
+    /// Who writes statuses.
+    pub status: StatusWriting,
+    /// Which processes share the work.
+    pub replicas: Replicas,
+    /// What makes the process ready.
+    pub readiness: Readiness,
+    /// How long requests are still taken after the signal to stop, until everybody knows of it.
+    pub linger: Duration,
 }
+
+impl HostOptions {
+    /// A host that is alone with its objects, writes their status, and keeps its events in a folder.
+    #[must_use]
+    pub fn local(objects: Client, data_dir: PathBuf, ports: PortMap, metrics: Metrics) -> Self {
+        Self {
+            target: objects.clone(),
+            objects,
+            scope: Scope::All,
+            buses: Buses::Local {
+                data_dir: data_dir.clone(),
+            },
+            ports: Ports::AsSpecified(ports),
+            secrets: None,
+            data_dir: Some(data_dir),
+            metrics,
+            status: StatusWriting::Host,
+            replicas: Replicas::Alone,
+            readiness: Readiness::Runnable,
+            linger: Duration::ZERO,
+        }
+    }
+}
+
 /// A running host.
 pub struct Host {
     state: watch::Receiver<Snapshot>,

@@ -9,14 +9,18 @@
 //!
 //! Files, the API and the command line are others' work.
 
+mod act;
 mod buses;
 mod gate;
 mod host;
+mod known;
 mod reconciler;
 mod sensors;
 mod sources;
 mod state;
 mod status;
+mod turns;
+mod watch;
 
-pub use host::{Buses, Host, HostOptions};
+pub use host::{Buses, Host, HostOptions, Ports, Readiness, Replicas, Scope, StatusWriting};
 pub use state::{Kind, ObjectKey, ObjectState, Snapshot};

@@ -1,64 +1,49 @@
-//! Makes the process do what each object says, and notes how that went.
-//! One bad object is reported on that object and changes nothing for the others.
+//! Keeps the process in step with the objects: what changes is acted on, what fails is tried again, and every state is
+//! noted. One bad object is reported on that object and changes nothing for the others.
+//! What is done for one object is in `act`.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use futures::stream::{self, BoxStream};
-use kube::api::DynamicObject;
-use kube::runtime::watcher::{self, Event};
-use kube::{Api, ResourceExt as _};
+use tiphys_core::Tasks;
 use tiphys_core::backoff::Backoff;
-use tiphys_core::manifest::Document;
-use tiphys_core::tasks::chain;
-use tiphys_core::{Problems, Secrets, Tasks};
-use tiphys_eventsource::SourceRuntime;
-use tiphys_sensor::{RecordLimits, Recorder, SensorObject};
+use tiphys_eventsource::{PortMap, SourceRuntime};
+use tiphys_sensor::{RecordLimits, Recorder};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::buses::OpenBuses;
 use super::gate::Gates;
-use super::host::{Buses, HostOptions};
-use super::sensors::{CANNOT_SUBSCRIBE, HostedSensors};
+use super::host::{Buses, HostOptions, Ports, StatusWriting};
+use super::known::{KnownObjects, News};
+use super::sensors::HostedSensors;
 use super::sources::HostedSources;
-use super::state::{Kind, ObjectKey, ObjectState, Snapshot};
+use super::state::{Kind, ObjectKey, ObjectState, SECRET_MISSING, Snapshot};
 use super::status::StatusWriter;
-use crate::check::{self, Checked};
+use super::turns::Turns;
+use super::watch::{Seen, kinds, watch};
 use crate::control::{self, Running};
-use crate::secrets::ApiSecrets;
-
-/// An object as the host needs it.
-struct Known {
-    /// As JSON text: thousands of objects are kept, and each is read only when something changes.
-    object: Box<str>,
-    generation: Option<i64>,
-    /// A hash of the parts whose change matters, for telling a new spec from a written status.
-    version: u64,
-}
 
 pub(crate) struct Reconciler {
-    options: HostOptions,
-    known: BTreeMap<ObjectKey, Known>,
-    buses: OpenBuses,
-    sensors: HostedSensors,
-    sources: HostedSources,
-    gates: Gates,
+    pub(super) options: HostOptions,
+    pub(super) known: KnownObjects,
+    pub(super) buses: OpenBuses,
+    pub(super) sensors: HostedSensors,
+    pub(super) sources: HostedSources,
+    pub(super) gates: Gates,
+    pub(super) turns: Turns,
+    /// What is missing for objects that run all the same.
+    pub(super) missing: BTreeMap<ObjectKey, String>,
     records: Recorder,
     retries: HashMap<ObjectKey, (Instant, u32)>,
-    status: StatusWriter,
-    snapshot: Snapshot,
+    status: Option<StatusWriter>,
+    pub(super) snapshot: Snapshot,
     report: watch::Sender<Snapshot>,
     backoff: Backoff,
-    /// Kinds whose first listing is complete.
-    listed: Vec<Kind>,
 }
-
-type Seen = (Kind, Result<Event<DynamicObject>, watcher::Error>);
 
 impl Reconciler {
     pub(crate) fn new(
@@ -69,41 +54,75 @@ impl Reconciler {
         // Sources, sensors and buses outlive the signal to stop: they are drained in order by `run`.
         let runtime = Tasks::new();
         let running = Running::default();
-        let Buses::Local { data_dir } = &options.buses;
-        let records = records(data_dir, &runtime);
-        control::spawn(data_dir, running.clone(), tasks);
+        let records = match &options.data_dir {
+            Some(data_dir) => {
+                control::spawn(data_dir, running.clone(), tasks);
+                records(data_dir, &runtime)
+            }
+            None => Recorder::off(),
+        };
+        let ports = match &options.ports {
+            Ports::AsSpecified(ports) => ports.clone(),
+            Ports::Allocated => PortMap::default(),
+        };
+        let metrics = options.metrics.clone();
+        let snapshot = Snapshot {
+            readiness: options.readiness,
+            ..Snapshot::default()
+        };
         Self {
-            buses: OpenBuses::new(
-                options.buses.clone(),
-                options.metrics.clone(),
-                runtime.clone(),
-            ),
+            buses: OpenBuses::new(options.buses.clone(), metrics.clone(), runtime.clone()),
             sensors: HostedSensors::new(
                 options.target.clone(),
-                options.metrics.clone(),
+                metrics.clone(),
                 records.clone(),
                 running,
                 runtime.clone(),
             ),
             records,
-            sources: HostedSources::new(
-                SourceRuntime::new(&runtime, options.ports.clone()),
-                options.metrics.clone(),
-            ),
-            status: StatusWriter::spawn(options.objects.clone(), tasks),
+            sources: HostedSources::new(SourceRuntime::new(&runtime, ports), metrics),
+            status: (options.status == StatusWriting::Host)
+                .then(|| StatusWriter::spawn(options.objects.clone(), tasks)),
+            turns: Turns::new(options.replicas.clone(), runtime),
+            known: KnownObjects::new(kinds(&options.scope)),
             options,
-            known: BTreeMap::new(),
             gates: Gates::default(),
+            missing: BTreeMap::new(),
             retries: HashMap::new(),
-            snapshot: Snapshot::default(),
+            snapshot,
             report,
             backoff: Backoff::reconnect(),
-            listed: Vec::new(),
         }
     }
 
-    pub(crate) async fn run(mut self, stop: tokio_util::sync::CancellationToken) {
-        let mut events = self.watch();
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut events = watch(&self.options.objects, &self.options.scope);
+        self.serve(&mut events, stop.cancelled()).await;
+        self.snapshot.synced = false;
+        self.snapshot.unread = vec!["the process is stopping".to_owned()];
+        self.publish();
+        let linger = self.options.linger;
+        if !linger.is_zero() {
+            tracing::info!(
+                seconds = linger.as_secs(),
+                "requests are still taken until everybody knows that this process stops"
+            );
+            self.serve(&mut events, tokio::time::sleep(linger)).await;
+        }
+        self.turns.release();
+        self.sources.drain().await;
+        self.sensors.stop_all().await;
+        self.records.flush().await;
+        self.buses.close_all().await;
+    }
+
+    /// Acts on what happens until `end`.
+    async fn serve(
+        &mut self,
+        events: &mut (impl futures::Stream<Item = Seen> + Unpin),
+        end: impl Future<Output = ()>,
+    ) {
+        tokio::pin!(end);
         loop {
             let next = self.retries.values().map(|(at, _)| *at).min();
             let retry = async {
@@ -114,93 +133,42 @@ impl Reconciler {
             };
             tokio::select! {
                 biased;
-                () = stop.cancelled() => break,
-                Some((kind, event)) = events.next() => self.on_event(kind, event).await,
+                () = &mut end => return,
+                Some((kind, event)) = events.next() => {
+                    let news = self.known.take(kind, event);
+                    self.on_news(news).await;
+                }
                 changed = self.sources.changed() => self.on_source(changed),
                 (namespace, name, state) = self.sensors.failed() => self.on_failed_sensor(namespace, name, state),
                 () = self.buses.changed() => self.on_bus_health(),
+                (namespace, _) = self.turns.changed() => self.on_turn(&namespace).await,
                 () = retry => self.retry_due().await,
             }
             self.publish();
         }
-        self.snapshot.synced = false;
-        self.publish();
-        self.sources.drain().await;
-        self.sensors.stop_all().await;
-        self.records.flush().await;
-        self.buses.close_all().await;
     }
 
-    fn watch(&self) -> BoxStream<'static, Seen> {
-        let streams = Kind::ALL.map(|kind| {
-            let api =
-                Api::<DynamicObject>::all_with(self.options.objects.clone(), &kind.resource());
-            watcher::watcher(api, watcher::Config::default())
-                .map(move |event| (kind, event))
-                .boxed()
-        });
-        stream::select_all(streams).boxed()
-    }
-
-    async fn on_event(&mut self, kind: Kind, event: Result<Event<DynamicObject>, watcher::Error>) {
-        match event {
-            Ok(Event::Apply(object) | Event::InitApply(object)) => {
-                let key = key_of(kind, &object);
-                if self.learn(&key, object) && self.snapshot.synced {
-                    self.changed(&key).await;
+    async fn on_news(&mut self, news: News) {
+        match news {
+            News::Nothing => {}
+            News::Changed(key) if self.snapshot.synced => self.changed(&key).await,
+            // It is started with all the others.
+            News::Changed(_) => {}
+            News::Gone(keys) => {
+                for key in keys {
+                    self.gone(&key).await;
                 }
             }
-            Ok(Event::Delete(object)) => self.gone(&key_of(kind, &object)).await,
-            Ok(Event::Init) => {}
-            Ok(Event::InitDone) => {
-                if !self.listed.contains(&kind) {
-                    self.listed.push(kind);
-                }
-                if self.listed.len() == Kind::ALL.len() && !self.snapshot.synced {
-                    self.start_all().await;
-                }
-            }
-            // The watcher tries again by itself; a server that is away is not a reason to stop what runs.
-            Err(error) => {
-                tracing::debug!(kind = kind.as_str(), error = %chain(&error), "watch interrupted");
-            }
+            News::Listed => self.start_all().await,
         }
-    }
-
-    /// Takes in an object; false where nothing that matters has changed.
-    fn learn(&mut self, key: &ObjectKey, object: DynamicObject) -> bool {
-        let generation = object.metadata.generation;
-        let Ok(object) = serde_json::to_value(&object) else {
-            return false;
-        };
-        let relevant = serde_json::json!({
-            "uid": object.pointer("/metadata/uid"),
-            "annotations": object.pointer("/metadata/annotations"),
-            "spec": object.get("spec"),
-        });
-        let mut hasher = DefaultHasher::new();
-        relevant.to_string().hash(&mut hasher);
-        let version = hasher.finish();
-        if self
-            .known
-            .get(key)
-            .is_some_and(|known| known.version == version)
-        {
-            return false;
+        if !self.snapshot.synced {
+            self.snapshot.unread = self.known.unread();
         }
-        let known = Known {
-            object: object.to_string().into(),
-            generation,
-            version,
-        };
-        self.known.insert(key.clone(), known);
-        true
     }
 
     /// Buses, then sensors, then sources: whatever a source accepts finds its sensors subscribed.
     async fn start_all(&mut self) {
-        let mut keys: Vec<_> = self.known.keys().cloned().collect();
-        keys.sort();
+        let keys: Vec<_> = self.known.keys().cloned().collect();
         for key in keys {
             self.reconcile(&key).await;
         }
@@ -211,34 +179,35 @@ impl Reconciler {
         self.reconcile(key).await;
         if key.kind == Kind::EventBus {
             self.reconcile_users(key).await;
+            self.buses.close_retired();
         }
     }
 
     async fn reconcile_users(&mut self, bus: &ObjectKey) {
-        let users: Vec<_> = self
+        let users = self
             .known
             .keys()
-            .filter(|key| key.kind != Kind::EventBus && key.namespace == bus.namespace)
-            .cloned()
-            .collect();
-        for key in users {
+            .filter(|key| key.kind != Kind::EventBus && key.namespace == bus.namespace);
+        for key in users.cloned().collect::<Vec<_>>() {
             self.reconcile(&key).await;
         }
     }
 
     async fn gone(&mut self, key: &ObjectKey) {
-        self.known.remove(key);
         self.retries.remove(key);
+        self.missing.remove(key);
         self.snapshot.objects.remove(key);
+        let (kind, namespace, name) = (key.kind.as_str(), &key.namespace, &key.name);
+        tracing::info!(kind, namespace, name, "gone");
         match key.kind {
-            Kind::EventSource => self.sources.remove(&key.namespace, &key.name).await,
+            Kind::EventSource => self.sources.remove(namespace, name).await,
             Kind::Sensor => {
-                self.gates.settled(&key.namespace, &key.name);
-                self.sensors.remove(&key.namespace, &key.name).await;
+                self.gates.settled(namespace, name);
+                self.sensors.remove(namespace, name).await;
             }
             Kind::EventBus => {
-                self.sensors.stop_on_bus(&key.namespace, &key.name).await;
-                self.buses.remove(&key.namespace, &key.name).await;
+                self.sensors.stop_on_bus(namespace, name).await;
+                self.buses.remove(namespace, name).await;
                 self.reconcile_users(key).await;
             }
         }
@@ -246,12 +215,8 @@ impl Reconciler {
 
     async fn retry_due(&mut self) {
         let now = Instant::now();
-        let mut due: Vec<_> = self
-            .retries
-            .iter()
-            .filter(|(_, (at, _))| *at <= now)
-            .map(|(key, _)| key.clone())
-            .collect();
+        let due = self.retries.iter().filter(|(_, (at, _))| *at <= now);
+        let mut due: Vec<_> = due.map(|(key, _)| key.clone()).collect();
         due.sort();
         for key in due {
             self.reconcile(&key).await;
@@ -260,20 +225,10 @@ impl Reconciler {
 
     /// Makes the process do what one object says, and says how that went.
     async fn reconcile(&mut self, key: &ObjectKey) {
-        let Some(known) = self.known.get(key) else {
+        let Some(object) = self.known.object(key) else {
             return;
         };
-        let mut problems = Problems::default();
-        // It was written from a value a moment ago.
-        let object = serde_json::from_str(&known.object).unwrap_or_default();
-        let checked = check::check(&Document::from_object(object), &mut problems);
-        let state = match checked {
-            Some(checked) if !problems.has_errors() => self.host(key, checked).await,
-            _ => {
-                self.withdraw(key).await;
-                Err(ObjectState::not_ready("Invalid", problems.errors()))
-            }
-        };
+        let state = self.act(key, object).await;
         let again = matches!(&state, Err(state) if state.reason != "Invalid" && state.reason != "NotSupported");
         let state = state.unwrap_or_else(|state| state);
         if again {
@@ -284,97 +239,19 @@ impl Reconciler {
         self.note(key, state);
     }
 
-    /// Stops what an object that is no longer valid has started.
-    async fn withdraw(&mut self, key: &ObjectKey) {
-        match key.kind {
-            Kind::EventSource => self.sources.remove(&key.namespace, &key.name).await,
-            Kind::Sensor => {
-                self.gates.settled(&key.namespace, &key.name);
-                self.sensors.stop(&key.namespace, &key.name).await;
-            }
-            // A bus that serves others goes on as it was until its object is mended.
-            Kind::EventBus => {}
-        }
-    }
-
-    async fn host(
-        &mut self,
-        key: &ObjectKey,
-        checked: Checked,
-    ) -> Result<ObjectState, ObjectState> {
-        match checked {
-            Checked::EventBus(spec) => {
-                if self.buses.needs_reopen(&key.namespace, &key.name, &spec) {
-                    self.sensors.stop_on_bus(&key.namespace, &key.name).await;
-                }
-                let secrets = self.secrets(&key.namespace);
-                self.buses
-                    .open(&key.namespace, &key.name, &spec, secrets)
-                    .await
-            }
-            Checked::EventSource(spec) => {
-                let bus_name = bus_name(&spec.event_bus_name);
-                let secrets = self.secrets(&key.namespace);
-                let defined = self.has_bus(&key.namespace, bus_name);
-                let bus = self
-                    .buses
-                    .get(&key.namespace, bus_name, defined, secrets.clone())
-                    .await?;
-                let bus = self.gates.publisher(&key.namespace, bus_name, bus);
-                self.sources
-                    .apply(&key.namespace, &key.name, *spec, bus, secrets)
-                    .await
-            }
-            Checked::Sensor(sensor) => {
-                let bus_name = bus_name(&sensor.spec.event_bus_name).to_owned();
-                let secrets = self.secrets(&key.namespace);
-                let defined = self.has_bus(&key.namespace, &bus_name);
-                let bus = self
-                    .buses
-                    .get(&key.namespace, &bus_name, defined, secrets.clone())
-                    .await?;
-                let object = SensorObject::new(*sensor, &key.namespace);
-                let applied = self.sensors.apply(object, &bus_name, bus, secrets).await;
-                match &applied {
-                    Err(state) if state.reason == CANNOT_SUBSCRIBE => {
-                        let connected = self.buses.connected(&key.namespace, &bus_name);
-                        self.gates
-                            .failed(&key.namespace, &bus_name, &key.name, connected);
-                    }
-                    _ => self.gates.settled(&key.namespace, &key.name),
-                }
-                applied
-            }
-            Checked::Workflow(_) | Checked::Other => Ok(ObjectState::ready("")),
-        }
-    }
-
-    fn has_bus(&self, namespace: &str, name: &str) -> bool {
-        let key = ObjectKey {
-            kind: Kind::EventBus,
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        };
-        self.known.contains_key(&key)
-    }
-
-    fn secrets(&self, namespace: &str) -> Arc<dyn Secrets> {
-        match &self.options.secrets {
-            Some(secrets) => secrets.clone(),
-            None => Arc::new(ApiSecrets::new(self.options.objects.clone(), namespace)),
-        }
-    }
-
     fn on_source(&mut self, changed: Vec<(String, String, ObjectState)>) {
-        for (namespace, name, state) in changed {
-            self.note(
-                &ObjectKey {
-                    kind: Kind::EventSource,
-                    namespace,
-                    name,
-                },
-                state,
-            );
+        for (namespace, name, mut state) in changed {
+            let key = ObjectKey {
+                kind: Kind::EventSource,
+                namespace,
+                name,
+            };
+            if let Some(missing) = self.missing.get(&key)
+                && state.ready
+            {
+                state = ObjectState::not_ready(SECRET_MISSING, missing);
+            }
+            self.note(&key, state);
         }
     }
 
@@ -387,6 +264,17 @@ impl Reconciler {
         };
         self.try_again(&key);
         self.note(&key, state);
+    }
+
+    /// What only one process may run begins or ends here.
+    async fn on_turn(&mut self, namespace: &str) {
+        let sources = self
+            .known
+            .keys()
+            .filter(|key| key.kind == Kind::EventSource && key.namespace == namespace);
+        for key in sources.cloned().collect::<Vec<_>>() {
+            self.reconcile(&key).await;
+        }
     }
 
     fn try_again(&mut self, key: &ObjectKey) {
@@ -412,7 +300,7 @@ impl Reconciler {
             if state.ready {
                 self.retry_now(&key.namespace);
             }
-            if self.known.contains_key(&key) {
+            if self.known.contains(&key) {
                 self.note(&key, state);
             }
         }
@@ -428,28 +316,21 @@ impl Reconciler {
     }
 
     /// Remembers a state, logs its change, writes it to the object.
-    fn note(&mut self, key: &ObjectKey, state: ObjectState) {
+    pub(super) fn note(&mut self, key: &ObjectKey, state: ObjectState) {
         let before = self.snapshot.objects.insert(key.clone(), state.clone());
         if before.as_ref() == Some(&state) {
             return;
         }
         let (kind, namespace, name) = (key.kind.as_str(), &key.namespace, &key.name);
+        let (reason, message) = (&state.reason, &state.message);
         if state.ready {
-            tracing::info!(kind, namespace, name, "ready: {}", state.message);
-        } else if before
-            .is_none_or(|before| before.reason != state.reason || before.message != state.message)
-        {
-            tracing::warn!(
-                kind,
-                namespace,
-                name,
-                reason = state.reason,
-                "not ready: {}",
-                state.message
-            );
+            tracing::info!(kind, namespace, name, "ready: {message}");
+        } else {
+            tracing::warn!(kind, namespace, name, reason, "not ready: {message}");
         }
-        let generation = self.known.get(key).and_then(|known| known.generation);
-        self.status.write(key.clone(), state, generation);
+        if let Some(status) = &self.status {
+            status.write(key.clone(), state, self.known.generation(key));
+        }
     }
 
     fn publish(&mut self) {
@@ -462,17 +343,10 @@ impl Reconciler {
             differs
         });
     }
-}
 
-fn bus_name(name: &str) -> &str {
-    if name.is_empty() { "default" } else { name }
-}
-
-fn key_of(kind: Kind, object: &DynamicObject) -> ObjectKey {
-    ObjectKey {
-        kind,
-        namespace: object.namespace().unwrap_or_default(),
-        name: object.name_any(),
+    /// Whether buses are those that a controller has made.
+    pub(super) const fn in_cluster(&self) -> bool {
+        matches!(self.options.buses, Buses::Cluster)
     }
 }
 

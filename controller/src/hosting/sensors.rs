@@ -9,11 +9,11 @@ use kube::Client;
 use tiphys_core::metrics::Metrics;
 use tiphys_core::tasks::chain;
 use tiphys_core::{Secrets, Tasks};
-use tiphys_eventbus::Bus;
 use tiphys_sensor::{Recorder, RunningSensor, SensorObject, SensorRuntime, StartError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::buses::Opened;
 use super::state::ObjectState;
 use crate::control::Running;
 
@@ -25,7 +25,7 @@ pub(crate) const CANNOT_SUBSCRIBE: &str = "CannotSubscribe";
 struct Hosted {
     running: RunningSensor,
     bus_name: String,
-    bus: Bus,
+    on: Opened,
     /// A hash of the object, for telling whether it has changed.
     version: u64,
     triggers: usize,
@@ -70,13 +70,14 @@ impl HostedSensors {
         &mut self,
         object: SensorObject,
         bus_name: &str,
-        bus: Bus,
+        on: Opened,
         secrets: Arc<dyn Secrets>,
     ) -> Result<ObjectState, ObjectState> {
         let key = (object.namespace.clone(), object.name.clone());
         if let Some(hosted) = self.hosted.get(&key)
             && hosted.version == version(&object)
             && hosted.bus_name == bus_name
+            && hosted.on.epoch == on.epoch
         {
             return Ok(ready(hosted.triggers));
         }
@@ -84,7 +85,7 @@ impl HostedSensors {
         let (version, triggers) = (version(&object), object.spec.triggers.len());
         let started = SensorRuntime::start(
             object,
-            bus.clone(),
+            on.bus.clone(),
             self.client.clone(),
             secrets,
             &self.metrics,
@@ -103,7 +104,7 @@ impl HostedSensors {
             Hosted {
                 running,
                 bus_name: bus_name.to_owned(),
-                bus,
+                on,
                 version,
                 triggers,
                 watch,
@@ -143,7 +144,7 @@ impl HostedSensors {
         let bus = self
             .hosted
             .get(&(namespace.to_owned(), name.to_owned()))
-            .map(|hosted| hosted.bus.clone());
+            .map(|hosted| hosted.on.bus.clone());
         self.stop(namespace, name).await;
         if let Some(bus) = bus
             && let Err(error) = SensorRuntime::forget(&bus, namespace, name).await

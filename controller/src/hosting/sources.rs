@@ -8,12 +8,12 @@ use std::sync::Arc;
 use tiphys_core::Secrets;
 use tiphys_core::metrics::Metrics;
 use tiphys_core::tasks::chain;
+use tiphys_eventbus::Publish;
 use tiphys_eventsource::{
     ApplyError, EventSourceSpec, EventState, SourceObject, SourceRuntime, States,
 };
 use tokio::sync::watch;
 
-use super::gate::Gated;
 use super::state::ObjectState;
 
 /// Namespace, name and state of an EventSource.
@@ -41,7 +41,8 @@ impl HostedSources {
         namespace: &str,
         name: &str,
         spec: EventSourceSpec,
-        bus: Gated,
+        ports: &BTreeMap<u16, u16>,
+        bus: Arc<dyn Publish>,
         secrets: Arc<dyn Secrets>,
     ) -> Result<ObjectState, ObjectState> {
         let object = SourceObject {
@@ -51,7 +52,7 @@ impl HostedSources {
         };
         match self
             .runtime
-            .apply(&object, Arc::new(bus), secrets, &self.metrics)
+            .apply_at(&object, ports, bus, secrets, &self.metrics)
             .await
         {
             Ok(applied) => {

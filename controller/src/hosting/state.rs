@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use kube::core::{ApiResource, GroupVersionKind};
 
+use super::host::Readiness;
+
 /// A hosted kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
@@ -29,7 +31,9 @@ impl Kind {
         }
     }
 
-    pub(crate) fn resource(self) -> ApiResource {
+    /// Where the API has it.
+    #[must_use]
+    pub fn resource(self) -> ApiResource {
         let gvk = GroupVersionKind::gvk("argoproj.io", "v1alpha1", self.as_str());
         let plural = match self {
             Self::EventBus => "eventbus",
@@ -89,18 +93,43 @@ pub struct Snapshot {
     pub objects: BTreeMap<ObjectKey, ObjectState>,
     /// Where EventSources listen.
     pub addresses: Vec<SocketAddr>,
+    /// What has not been read yet, and why, before `synced`.
+    pub unread: Vec<String>,
+    /// What makes the process ready.
+    pub readiness: Readiness,
 }
+
+/// Reasons of objects that only a change of them would mend.
+const FINAL: [&str; 2] = ["Invalid", "NotSupported"];
+
+/// The reason of an object that runs, but for what needs a value that is not there.
+pub(crate) const SECRET_MISSING: &str = "SecretMissing";
+
+/// The reason of an EventBus that nothing of this process has asked for.
+pub(crate) const NOT_USED: &str = "NotUsed";
 
 impl Snapshot {
     /// Why this process should get no traffic; empty when it should.
     #[must_use]
     pub fn not_ready(&self) -> Vec<String> {
         if !self.synced {
-            return vec!["objects are still being read".to_owned()];
+            let mut why = self.unread.clone();
+            if why.is_empty() {
+                why.push("objects are still being read".to_owned());
+            }
+            return why;
         }
-        let waiting = self.objects.iter().filter(|(_, state)| {
-            !state.ready && !matches!(state.reason.as_str(), "Invalid" | "NotSupported")
-        });
+        let waits = |state: &ObjectState| {
+            let reason = state.reason.as_str();
+            let counts = match self.readiness {
+                Readiness::Process => false,
+                Readiness::Runnable => !FINAL.contains(&reason),
+                Readiness::Each => true,
+            };
+            // What runs but for one of its events or triggers goes on taking the others.
+            counts && !state.ready && !matches!(reason, SECRET_MISSING | NOT_USED)
+        };
+        let waiting = self.objects.iter().filter(|(_, state)| waits(state));
         waiting
             .map(|(key, state)| {
                 format!(

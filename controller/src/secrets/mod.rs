@@ -1,20 +1,22 @@
 //! Secret and config map values: from the API, or from files where there is no API.
 //! Values are never logged and are kept for seconds only.
 
+mod files;
+pub(crate) mod references;
+
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use base64::Engine as _;
 use bytes::Bytes;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret as SecretObject};
 use kube::{Api, Client};
-use tiphys_core::manifest::Document;
 use tiphys_core::refs::KeyRef;
 use tiphys_core::{Secret, SecretError, Secrets};
 use tokio::time::Instant;
+
+pub use files::FileSecrets;
 
 /// A rotated value is seen after so long at the latest; a busy source asks once in that time.
 const FRESH: Duration = Duration::from_secs(5);
@@ -48,21 +50,16 @@ impl ApiSecrets {
 
     async fn value(&self, secret: bool, at: &KeyRef) -> Result<Bytes, SecretError> {
         let kind = if secret { SECRET } else { CONFIG };
-        let missing = || SecretError::Missing {
-            kind,
-            name: at.name.clone(),
-            key: at.key.clone(),
-        };
         let key = (secret, at.name.clone());
         let cached = {
             let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-            cache
-                .get(&key)
+            let fresh = cache.get(&key);
+            fresh
                 .filter(|(read, _)| read.elapsed() < FRESH)
-                .map(|(_, data)| data.as_ref().and_then(|data| data.get(&at.key)).cloned())
+                .map(|(_, data)| pick(data.as_ref(), kind, at))
         };
         if let Some(cached) = cached {
-            return cached.ok_or_else(missing);
+            return cached;
         }
         let data =
             self.read(secret, &at.name)
@@ -72,11 +69,11 @@ impl ApiSecrets {
                     name: at.name.clone(),
                     source: Arc::new(source),
                 })?;
-        let value = data.as_ref().and_then(|data| data.get(&at.key)).cloned();
+        let value = pick(data.as_ref(), kind, at);
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache.retain(|_, (read, _)| read.elapsed() < FRESH);
         cache.insert(key, (Instant::now(), data));
-        value.ok_or_else(missing)
+        value
     }
 
     async fn read(
@@ -123,102 +120,22 @@ impl ApiSecrets {
     }
 }
 
+/// One key of an object that was read, or which of the two is missing.
+fn pick(
+    data: Option<&HashMap<String, Bytes>>,
+    kind: &'static str,
+    at: &KeyRef,
+) -> Result<Bytes, SecretError> {
+    let (name, key) = (at.name.clone(), at.key.clone());
+    match data.map(|data| data.get(&at.key)) {
+        None => Err(SecretError::Absent { kind, name, key }),
+        Some(None) => Err(SecretError::Missing { kind, name, key }),
+        Some(Some(value)) => Ok(value.clone()),
+    }
+}
+
 #[async_trait]
 impl Secrets for ApiSecrets {
-    async fn secret(&self, at: &KeyRef) -> Result<Secret, SecretError> {
-        Ok(Secret::new(self.value(true, at).await?))
-    }
-
-    async fn config(&self, at: &KeyRef) -> Result<Bytes, SecretError> {
-        self.value(false, at).await
-    }
-}
-
-/// Values from Secret and ConfigMap documents beside the object, else from the files that a pod has mounted.
-pub struct FileSecrets {
-    documents: HashMap<Name, HashMap<String, Bytes>>,
-    mounts: PathBuf,
-}
-
-impl FileSecrets {
-    /// Takes the Secrets and ConfigMaps among `documents`; `mounts` is where pods find theirs, `/argo-events`.
-    #[must_use]
-    pub fn new<'a>(documents: impl IntoIterator<Item = &'a Document>, mounts: PathBuf) -> Self {
-        let mut all = HashMap::new();
-        for document in documents {
-            let secret = match document.kind() {
-                "Secret" => true,
-                "ConfigMap" => false,
-                _ => continue,
-            };
-            let data: &mut HashMap<String, Bytes> =
-                all.entry((secret, document.name().to_owned())).or_default();
-            for (member, encoded) in [
-                ("data", secret),
-                ("binaryData", true),
-                ("stringData", false),
-            ] {
-                let Some(map) = document.object.get(member).and_then(|map| map.as_object()) else {
-                    continue;
-                };
-                for (key, value) in map {
-                    let text = value.as_str().unwrap_or_default();
-                    let bytes = if encoded {
-                        base64::engine::general_purpose::STANDARD
-                            .decode(text.trim())
-                            .unwrap_or_default()
-                            .into()
-                    } else {
-                        Bytes::from(text.to_owned())
-                    };
-                    data.insert(key.clone(), bytes);
-                }
-            }
-        }
-        Self {
-            documents: all,
-            mounts,
-        }
-    }
-
-    async fn value(&self, secret: bool, at: &KeyRef) -> Result<Bytes, SecretError> {
-        if let Some(value) = self
-            .documents
-            .get(&(secret, at.name.clone()))
-            .and_then(|data| data.get(&at.key))
-        {
-            return Ok(value.clone());
-        }
-        let (kind, folder) = if secret {
-            (SECRET, "secrets")
-        } else {
-            (CONFIG, "config")
-        };
-        let plain =
-            |name: &str| !name.is_empty() && !name.contains('/') && name != "." && name != "..";
-        let missing = || SecretError::Missing {
-            kind,
-            name: at.name.clone(),
-            key: at.key.clone(),
-        };
-        if !plain(&at.name) || !plain(&at.key) {
-            return Err(missing());
-        }
-        let read = tokio::fs::read(self.mounts.join(folder).join(&at.name).join(&at.key)).await;
-        match read {
-            Ok(value) => Ok(value.into()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing()),
-            Err(source) => Err(SecretError::Unavailable {
-                kind,
-                name: at.name.clone(),
-                source: Arc::new(source),
-            }),
-        }
-    }
-}
-
-#[async_trait]
-impl Secrets for FileSecrets {
     async fn secret(&self, at: &KeyRef) -> Result<Secret, SecretError> {
         Ok(Secret::new(self.value(true, at).await?))
     }

@@ -1,0 +1,64 @@
+//! The object from the environment, as the controller's pods have it: base64 of JSON, and Secrets as mounted files.
+
+use std::sync::Arc;
+
+use tiphys_controller::given::{self, Given};
+use tiphys_controller::secrets::FileSecrets;
+use tiphys_controller::{Buses, HostOptions, Kind, Ports, Readiness, Scope, StatusWriting};
+use tiphys_core::metrics::Metrics;
+
+use super::{LINGER_SECS, Object, cluster_client, needs_cluster};
+use crate::commands::run::ports;
+
+/// The object in the environment, if there is one.
+pub(super) fn given(kind: Kind) -> anyhow::Result<Option<Given>> {
+    let name = given::variable(kind);
+    let Some(mut object) = variable(name) else {
+        return Ok(None);
+    };
+    // One variable cannot hold a long object: the rest of the text is in further ones.
+    for index in 1_u32.. {
+        match variable(&format!("{name}_{index}")) {
+            Some(piece) => object.push_str(&piece),
+            None => break,
+        }
+    }
+    let config = variable("EVENTBUS_CONFIG").unwrap_or_default();
+    Ok(Some(Given::read(kind, &object, &config)?))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how many variables hold the object is only known from the environment"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+pub(super) async fn options(
+    args: &Object,
+    given: Given,
+    metrics: Metrics,
+) -> anyhow::Result<HostOptions> {
+    let objects = given.hold().await?;
+    let target = if needs_cluster(&[&given.document]) {
+        cluster_client().await?
+    } else {
+        objects.clone()
+    };
+    let secrets = FileSecrets::new([], args.mounts.clone()).with_access(given.access.clone());
+    Ok(HostOptions {
+        replicas: args.replicas(given.kind, &given.namespace, given.document.name()),
+        objects,
+        target,
+        scope: Scope::All,
+        buses: Buses::Cluster,
+        ports: Ports::AsSpecified(ports(&args.publish, &args.bind)?),
+        secrets: Some(Arc::new(secrets)),
+        data_dir: args.data_dir.clone(),
+        metrics,
+        status: StatusWriting::Elsewhere,
+        readiness: Readiness::Each,
+        linger: args.linger(LINGER_SECS),
+    })
+}
