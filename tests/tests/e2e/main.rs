@@ -28,6 +28,7 @@ mod crash;
 mod crds;
 mod decisions;
 mod faults;
+mod manifests;
 mod reload;
 mod runs;
 mod scene;
