@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub(crate) mod controller;
 pub(crate) mod crds;
 pub(crate) mod dead;
 pub(crate) mod demo;
@@ -11,6 +12,7 @@ pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod migrate;
 pub(crate) mod object;
+pub(crate) mod pooled;
 pub(crate) mod rbac;
 pub(crate) mod render;
 pub(crate) mod replay;

@@ -18,6 +18,7 @@ mod contents;
 pub(crate) mod eventbus;
 mod lease;
 mod notices;
+mod pool;
 mod queue;
 mod reconcile;
 mod run;
@@ -36,14 +37,15 @@ use tokio_util::sync::CancellationToken;
 pub use self::lease::LeaseOptions;
 pub use self::settings::{JetStreamSettings, JetStreamVersion, Scope, Settings, SettingsError};
 use crate::hosting::Snapshot;
+use crate::pooled::Pool;
 
 /// Where EventSources and Sensors run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Workloads {
     /// Each in pods of its own.
     Pods,
-    /// In a process that hosts all of them and reports on them itself; only EventBuses are looked after here.
-    Pooled,
+    /// In the processes of a pool, of which this is one: they have a Service and a status, and no pods.
+    Pooled(Pool),
 }
 
 /// What a controller needs.

@@ -98,7 +98,25 @@ fn object(workload: &Workload<'_>) -> String {
     {
         members.insert("annotations".to_owned(), json!(annotations));
     }
-    STANDARD.encode(json!({ "metadata": metadata, "spec": workload.spec }).to_string())
+    let spec = in_order(workload.spec);
+    STANDARD.encode(json!({ "metadata": metadata, "spec": spec }).to_string())
+}
+
+/// The same value with its members in one order, so that the same spec never rolls the pods.
+fn in_order(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let sorted: BTreeMap<&String, &Value> = members.iter().collect();
+            let members = sorted.into_iter();
+            Value::Object(
+                members
+                    .map(|(key, member)| (key.clone(), in_order(member)))
+                    .collect(),
+            )
+        }
+        Value::Array(items) => Value::Array(items.iter().map(in_order).collect()),
+        other => other.clone(),
+    }
 }
 
 /// The text in pieces that fit; base64 has one byte a letter.

@@ -117,6 +117,11 @@ pub(crate) fn deployment_name(kind: Kind, name: &str, uid: &str) -> String {
     format!("{name}-{word}-{suffix}")
 }
 
+/// The Service in front of an EventSource.
+pub(crate) fn service_of(workload: &Workload<'_>, spec: &ServiceSpec) -> Value {
+    service::service(workload, spec)
+}
+
 /// What must exist, in the order in which it is made.
 pub(crate) fn plan(workload: &Workload<'_>, settings: &Settings) -> Vec<Wanted> {
     let mut wanted = vec![Wanted {
