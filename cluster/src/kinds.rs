@@ -97,6 +97,7 @@ impl Kind {
 }
 
 const RBAC: &str = "rbac.authorization.k8s.io";
+const NETWORKING: &str = "networking.k8s.io";
 const ARGO_GROUP: &str = "argoproj.io";
 
 /// The kinds of Kubernetes itself that triggers and workflows touch.
@@ -126,6 +127,51 @@ pub const CORE: &[Kind] = &[
     Kind::cluster_wide(RBAC, "v1", "ClusterRole", "clusterroles").named(Names::PathSegment),
     Kind::cluster_wide(RBAC, "v1", "ClusterRoleBinding", "clusterrolebindings")
         .named(Names::PathSegment),
+    Kind::namespaced("", "v1", "Endpoints", "endpoints").short(&["ep"]),
+    Kind::namespaced("", "v1", "ResourceQuota", "resourcequotas")
+        .with_status()
+        .short(&["quota"]),
+    Kind::namespaced("", "v1", "LimitRange", "limitranges").short(&["limits"]),
+    Kind::cluster_wide("", "v1", "PersistentVolume", "persistentvolumes")
+        .with_status()
+        .short(&["pv"]),
+    Kind::cluster_wide("", "v1", "Node", "nodes")
+        .with_status()
+        .short(&["no"]),
+    Kind::cluster_wide("storage.k8s.io", "v1", "StorageClass", "storageclasses").short(&["sc"]),
+    Kind::cluster_wide(
+        "scheduling.k8s.io",
+        "v1",
+        "PriorityClass",
+        "priorityclasses",
+    )
+    .short(&["pc"]),
+    Kind::namespaced(NETWORKING, "v1", "Ingress", "ingresses")
+        .with_status()
+        .short(&["ing"]),
+    Kind::namespaced(NETWORKING, "v1", "NetworkPolicy", "networkpolicies").short(&["netpol"]),
+    Kind::namespaced(
+        "policy",
+        "v1",
+        "PodDisruptionBudget",
+        "poddisruptionbudgets",
+    )
+    .with_status()
+    .short(&["pdb"]),
+    Kind::namespaced(
+        "autoscaling",
+        "v2",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+    )
+    .with_status()
+    .short(&["hpa"]),
+    Kind::namespaced("apps", "v1", "DaemonSet", "daemonsets")
+        .with_status()
+        .short(&["ds"]),
+    Kind::namespaced("apps", "v1", "ReplicaSet", "replicasets")
+        .with_status()
+        .short(&["rs"]),
     Kind::namespaced("apps", "v1", "Deployment", "deployments")
         .with_status()
         .short(&["deploy"]),

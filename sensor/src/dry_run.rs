@@ -71,6 +71,9 @@ pub struct TriggerReport {
 pub struct FiringReport {
     /// The ids of its events by dependency.
     pub events: BTreeMap<String, String>,
+    /// What it would do with it, as `update ConfigMap ns/name`; empty where the effect says it all.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub action: String,
     /// The object, request or message as JSON, or why there is none.
     pub effect: Result<String, String>,
 }
@@ -312,15 +315,19 @@ fn missing(condition: &Condition, state: &State, nothing_fired: bool) -> Vec<Vec
 
 fn firing(launcher: &Launcher, events: &Events) -> FiringReport {
     let id = launcher.firing_id(events);
-    let effect = match launcher.plan_dry(events, &id) {
-        Ok(effect) => Ok(String::from_utf8_lossy(&effect.show()).into_owned()),
-        Err(error) => Err(chain(&error)),
+    let (action, effect) = match launcher.plan_dry(events, &id) {
+        Ok(effect) => {
+            let shown = String::from_utf8_lossy(&effect.show()).into_owned();
+            (effect.says(), Ok(shown))
+        }
+        Err(error) => (String::new(), Err(chain(&error))),
     };
     let ids = events
         .iter()
         .map(|(name, input)| (name.clone(), input.event().id.clone()));
     FiringReport {
         events: ids.collect(),
+        action,
         effect,
     }
 }

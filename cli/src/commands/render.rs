@@ -172,6 +172,10 @@ fn explain(report: &DryRun) {
             trigger.kind,
             outcome(trigger)
         ));
+        let actions = trigger.firings.iter().map(|firing| &firing.action);
+        for action in actions.filter(|action| !action.is_empty()) {
+            output::note(&format!("  would {action}"));
+        }
     }
 }
 

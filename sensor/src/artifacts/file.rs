@@ -22,6 +22,7 @@ const FORBIDDEN: [&str; 7] = [
 ];
 
 /// A file beside the process.
+#[derive(Clone)]
 pub(crate) struct File {
     path: PathBuf,
     /// The folder of the path as the spec writes it.

@@ -26,6 +26,7 @@ use crate::triggers::FireError;
 const FRESH: Duration = Duration::from_secs(40 * 60);
 
 /// A GitHub app.
+#[derive(Clone)]
 pub(super) struct GithubApp {
     pub(super) private_key: KeyRef,
     pub(super) app_id: i64,

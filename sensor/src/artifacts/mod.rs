@@ -30,7 +30,7 @@ use s3::S3;
 use url::Url;
 
 pub(crate) use file::check as check_file;
-pub(crate) use git::check_url as check_git;
+pub(crate) use git::{UrlProblem, check_url as check_git};
 pub(crate) use private::{PRIVATE_ADDRESSES_ANNOTATION, PrivateAddresses};
 pub(crate) use s3::{check_bucket, check_key, endpoint as check_endpoint};
 pub(crate) use url::check as check_http;
@@ -50,6 +50,7 @@ pub(crate) enum Found {
 }
 
 /// A place outside of the spec.
+#[derive(Clone)]
 pub(crate) enum Source {
     /// A key of a ConfigMap.
     Config(KeyRef),
@@ -166,3 +167,6 @@ impl Artifacts {
 fn cannot_read(shown: impl std::fmt::Display) -> String {
     format!("cannot read the trigger source from {shown}")
 }
+
+#[cfg(test)]
+mod tests;

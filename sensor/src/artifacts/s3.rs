@@ -27,6 +27,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// An object in a bucket.
+#[derive(Clone)]
 pub(crate) struct S3 {
     base: Url,
     bucket: String,

@@ -8,6 +8,7 @@ use crate::spec::UrlSourceSpec;
 use crate::triggers::FireError;
 
 /// A file on a web server.
+#[derive(Clone)]
 pub(crate) struct Url {
     url: reqwest::Url,
     trust: Trust,

@@ -2,6 +2,7 @@
 
 mod dependency;
 mod dependency_validate;
+mod dest;
 mod parameter;
 mod source;
 mod trigger;

@@ -9,7 +9,7 @@ use tiphys_core::Problems;
 use tiphys_core::refs::KeyRef;
 
 use crate::artifacts::{
-    check_bucket, check_endpoint, check_file, check_git, check_http, check_key,
+    UrlProblem, check_bucket, check_endpoint, check_file, check_git, check_http, check_key,
 };
 
 /// Where an object is read from; of several the first in the order s3, inline, file, url, git, configmap, resource.
@@ -375,10 +375,10 @@ impl GitSourceSpec {
             remote,
             insecure_ignore_host_key,
         } = self;
-        let at = |text: &str| {
-            check_git(text)
-                .map(drop)
-                .map_err(|why| why.must().to_owned())
+        // A URL of ssh is right, only that this build cannot read from it: who builds the trigger says so.
+        let at = |text: &str| match check_git(text) {
+            Err(UrlProblem::Other) => Err(UrlProblem::Other.must().to_owned()),
+            Ok(_) | Err(UrlProblem::Ssh) => Ok(()),
         };
         problems.require("url", url, " to the repository");
         must("url", url, at, problems);
@@ -436,7 +436,6 @@ impl GitSourceSpec {
                 }
             });
         }
-        // A URL of ssh is reported above.
         if ssh_key_secret.is_some() && check_git(url).is_ok() {
             problems.at("sshKeySecret", |problems| {
                 problems.warning("has no effect: the url is not of ssh");

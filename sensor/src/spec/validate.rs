@@ -23,6 +23,8 @@ pub struct Scope<'a> {
     pub dependencies: &'a [&'a str],
     /// The engine of templates that do not name one.
     pub engine: TemplateEngine,
+    /// Whether a parameter of the trigger changes the args of its operation.
+    pub args_change: bool,
 }
 
 impl Sensor {
@@ -65,7 +67,9 @@ impl Sensor {
         if let Err(said) = PrivateAddresses::new(annotations) {
             problems.at("metadata", |problems| {
                 problems.at("annotations", |problems| {
-                    problems.at(PRIVATE_ADDRESSES_ANNOTATION, |problems| problems.error(said));
+                    problems.at(PRIVATE_ADDRESSES_ANNOTATION, |problems| {
+                        problems.error(said)
+                    });
                 });
             });
         }
@@ -103,6 +107,7 @@ impl SensorSpec {
         let scope = Scope {
             dependencies: &seen,
             engine,
+            args_change: false,
         };
         let mut names: Vec<&str> = Vec::new();
         problems.at("triggers", |problems| {
@@ -170,6 +175,11 @@ impl TriggerSpec {
             });
             return;
         };
+        let args = |parameter: &ParameterSpec| parameter.dest.starts_with("argoWorkflow.args");
+        let scope = &Scope {
+            args_change: self.parameters.iter().any(args),
+            ..*scope
+        };
         problems.at("template", |problems| {
             template.validate(scope, problems);
             scope.condition(&template.conditions, problems);
@@ -183,6 +193,7 @@ impl TriggerSpec {
             });
         }
         scope.parameters("parameters", &self.parameters, problems);
+        super::dest::check(template, &self.parameters, problems);
         if let Some(retry) = &self.retry_strategy {
             problems.at("retryStrategy", |problems| {
                 retry.validate(problems);

@@ -28,6 +28,7 @@ use wire::{Remote, Want};
 const KEPT: usize = 32;
 
 /// A file in a git repository.
+#[derive(Clone)]
 pub(crate) struct Git {
     urls: Vec<Url>,
     wanted: String,
@@ -35,6 +36,7 @@ pub(crate) struct Git {
     auth: Auth,
 }
 
+#[derive(Clone)]
 enum Auth {
     None,
     Basic {
@@ -65,9 +67,9 @@ impl Git {
             match check_url(text) {
                 Ok(url) => urls.push(url),
                 Err(UrlProblem::Ssh) => {
-                    return Err(FireError::unsupported(
-                        "git over ssh (use https with creds or githubApp)",
-                    ));
+                    return Err(FireError::unsupported(format!(
+                        "git over ssh, as {text:?} (use https:// with creds or githubApp)",
+                    )));
                 }
                 Err(UrlProblem::Other) => {
                     return Err(FireError::permanent(format!(
@@ -248,9 +250,7 @@ impl UrlProblem {
     /// What must hold.
     pub(crate) const fn must(self) -> &'static str {
         match self {
-            Self::Ssh => {
-                "must begin with https://: git over ssh is not supported yet; use creds or githubApp"
-            }
+            Self::Ssh => "must begin with https://",
             Self::Other => "must be a whole URL, as https://host/repository.git",
         }
     }
