@@ -171,7 +171,7 @@ impl JetStreamSubscriber {
             let Some(messages) = &mut self.messages else {
                 tokio::select! {
                     () = stop.cancelled() => return Err(closed()),
-                    pulled = self.pull() => match pulled {
+                    pulled = Box::pin(self.pull()) => match pulled {
                         Ok(messages) => self.messages = Some(messages),
                         Err(error) => return Err(error),
                     },
@@ -186,7 +186,7 @@ impl JetStreamSubscriber {
                 changed = self.connections.changed() => {
                     // The link keeps the sender.
                     drop(changed);
-                    self.verify().await;
+                    Box::pin(self.verify()).await;
                     continue;
                 }
             };
@@ -285,7 +285,7 @@ impl JetStreamSubscriber {
         };
         if !wants(&self.subscription.subjects, &message.subject) {
             // Overlapping patterns are one wide filter on the server.
-            if let Err(error) = message.ack().await {
+            if let Err(error) = Box::pin(message.ack()).await {
                 tracing::debug!(%error, "a message for others comes again");
             }
             return None;
