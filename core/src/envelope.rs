@@ -1,13 +1,14 @@
 //! The bytes of an event on the bus: structured CloudEvents 1.0 JSON, as Argo writes and reads it
 //! (reference `bus-and-sensor.md`, section 1). It never fails to write, and says why it cannot read.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::de::{Error as _, MapAccess, Visitor};
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -57,7 +58,19 @@ fn member(out: &mut String, key: &str, text: &str) {
     out.push_str(",\"");
     out.push_str(key);
     out.push_str("\":");
-    out.push_str(&serde_json::Value::from(text).to_string());
+    quoted(out, text);
+}
+
+/// A text as JSON; most have nothing to escape.
+fn quoted(out: &mut String, text: &str) {
+    let plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+    if text.bytes().all(plain) {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    } else {
+        out.push_str(&serde_json::Value::from(text).to_string());
+    }
 }
 
 /// Reads an envelope with its members in any order, with `data` or `data_base64`.
@@ -65,74 +78,57 @@ fn member(out: &mut String, key: &str, text: &str) {
 /// # Errors
 /// [`EnvelopeError`] for everything that is not a CloudEvent 1.0 or 0.3 in JSON.
 pub fn decode(bytes: &[u8]) -> Result<Event, EnvelopeError> {
-    let members: Members<'_> = serde_json::from_slice(bytes)?;
-    let mut event = Event {
-        id: String::new(),
-        source: String::new(),
-        kind: String::new(),
-        subject: String::new(),
-        content_type: String::new(),
-        time: None,
-        data: None,
-        extensions: BTreeMap::new(),
-        dedup: None,
-    };
-    let mut version = None;
-    let (mut plain, mut encoded) = (None, None);
-    for (key, raw) in members.0 {
-        match key.as_str() {
-            "specversion" => version = Some(text(raw)?),
-            "id" => event.id = text(raw)?,
-            "source" => event.source = text(raw)?,
-            "type" => event.kind = text(raw)?,
-            "subject" => event.subject = text(raw)?,
-            "datacontenttype" => event.content_type = text(raw)?,
-            "time" => {
-                let written = text(raw)?;
-                if !written.is_empty() {
-                    event.time = Some(
-                        written
-                            .parse()
-                            .map_err(|_| rule("has a time that is not RFC 3339"))?,
-                    );
-                }
-            }
-            "data" => plain = Some(raw),
-            "data_base64" => encoded = Some(text(raw)?),
-            "dataschema" => {}
-            extension if extension.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-                let value = match serde_json::from_str(raw.get())? {
-                    serde_json::Value::String(text) => text,
-                    other => other.to_string(),
-                };
-                event.extensions.insert(extension.to_owned(), value);
-            }
-            other => {
-                return Err(rule(format!(
-                    "has a member {other:?} that CloudEvents does not allow"
-                )));
-            }
-        }
+    let Members {
+        version,
+        texts: [id, source, kind, subject, content_type, time, encoded],
+        plain,
+        extensions,
+        forbidden,
+    } = serde_json::from_slice(bytes)?;
+    if let Some(name) = forbidden {
+        return Err(rule(format!(
+            "has a member {name:?} that CloudEvents does not allow"
+        )));
     }
     match version.as_deref() {
         Some("1.0" | "0.3") => {}
         Some(other) => return Err(rule(format!("has specversion {other:?}, not 1.0"))),
         None => return Err(rule("has no specversion")),
     }
-    event.data = match (encoded, plain) {
+    let time = match time.as_deref() {
+        None | Some("") => None,
+        Some(written) => Some(
+            written
+                .parse()
+                .map_err(|_| rule("has a time that is not RFC 3339"))?,
+        ),
+    };
+    let content_type = content_type.unwrap_or_default();
+    let data = match (encoded, plain) {
         (Some(encoded), _) => Some(
             STANDARD
-                .decode(encoded)
+                .decode(encoded.as_bytes())
                 .map_err(|_| rule("has data_base64 that is not base64"))?
                 .into(),
         ),
-        (None, Some(raw)) if is_json(&event.content_type) => {
+        (None, Some(raw)) if is_json(&content_type) => {
             Some(Bytes::copy_from_slice(raw.get().as_bytes()))
         }
-        (None, Some(raw)) => Some(text(raw)?.into_bytes().into()),
+        (None, Some(raw)) => Some(serde_json::from_str::<String>(raw.get())?.into()),
         (None, None) => None,
     };
-    Ok(event)
+    let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned).unwrap_or_default();
+    Ok(Event {
+        id: owned(id),
+        source: owned(source),
+        kind: owned(kind),
+        subject: owned(subject),
+        content_type: content_type.into_owned(),
+        time,
+        data,
+        extensions,
+        dedup: None,
+    })
 }
 
 fn is_json(content_type: &str) -> bool {
@@ -150,12 +146,28 @@ fn rule(text: impl Into<String>) -> EnvelopeError {
     EnvelopeError::Rule(text.into())
 }
 
-fn text(raw: &RawValue) -> Result<String, EnvelopeError> {
-    Ok(serde_json::from_str(raw.get())?)
-}
+/// The members that are texts, in the order of [`Members::texts`].
+const TEXTS: [&str; 7] = [
+    "id",
+    "source",
+    "type",
+    "subject",
+    "datacontenttype",
+    "time",
+    "data_base64",
+];
 
-/// The members in order; repeated ones that matter are refused.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
+/// What an envelope says, still in its bytes wherever nothing is escaped. Of repeated members the last counts, and those
+/// are refused whose repetition would change how the others are read.
+#[derive(Default)]
+struct Members<'a> {
+    version: Option<Cow<'a, str>>,
+    texts: [Option<Cow<'a, str>>; TEXTS.len()],
+    plain: Option<&'a RawValue>,
+    extensions: BTreeMap<String, String>,
+    /// A name that no attribute may have.
+    forbidden: Option<String>,
+}
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -168,18 +180,73 @@ impl<'de> Deserialize<'de> for Members<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members: Vec<(String, &'de RawValue)> = Vec::with_capacity(8);
-                while let Some((key, raw)) = map.next_entry::<String, &'de RawValue>()? {
-                    let unique = matches!(key.as_str(), "specversion" | "datacontenttype");
-                    if unique && members.iter().any(|(seen, _)| *seen == key) {
-                        return Err(A::Error::custom(format!("{key} is repeated")));
-                    }
-                    members.push((key, raw));
+                let mut members = Members::default();
+                while let Some(Text(key)) = map.next_key()? {
+                    members.read(key, &mut map)?;
                 }
-                Ok(Members(members))
+                Ok(members)
             }
         }
         deserializer.deserialize_map(Seen)
+    }
+}
+
+impl<'de> Members<'de> {
+    fn read<A: MapAccess<'de>>(&mut self, key: Cow<'de, str>, map: &mut A) -> Result<(), A::Error> {
+        let named = TEXTS.iter().zip(&mut self.texts);
+        let known = named.into_iter().find(|(name, _)| **name == key);
+        let (slot, unique) = match (&*key, known) {
+            ("specversion", _) => (&mut self.version, true),
+            (name, Some((_, slot))) => (slot, name == "datacontenttype"),
+            ("data", None) => {
+                self.plain = Some(map.next_value()?);
+                return Ok(());
+            }
+            ("dataschema", None) => return map.next_value::<IgnoredAny>().map(drop),
+            (name, None) if name.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                let value = match map.next_value()? {
+                    serde_json::Value::String(text) => text,
+                    other => other.to_string(),
+                };
+                self.extensions.insert(key.into_owned(), value);
+                return Ok(());
+            }
+            (_, None) => {
+                map.next_value::<IgnoredAny>()?;
+                self.forbidden = Some(key.into_owned());
+                return Ok(());
+            }
+        };
+        if unique && slot.is_some() {
+            return Err(A::Error::custom(format!("{key} is repeated")));
+        }
+        *slot = Some(map.next_value::<Text<'de>>()?.0);
+        Ok(())
+    }
+}
+
+/// A JSON string, which stays where it is unless something in it is escaped.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Seen;
+        impl<'de> Visitor<'de> for Seen {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Seen)
     }
 }
 
@@ -215,7 +282,7 @@ pub fn context(event: &Event) -> String {
         out.push_str(key);
         out.push_str("\":");
         match value {
-            ContextValue::Text(text) => out.push_str(&serde_json::Value::from(text).to_string()),
+            ContextValue::Text(text) => quoted(&mut out, text),
             ContextValue::Time(None) => out.push_str("null"),
             ContextValue::Time(Some(time)) => {
                 let seconds = Timestamp::from_second(time.as_second()).unwrap_or(time);

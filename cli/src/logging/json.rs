@@ -146,15 +146,18 @@ struct Escaped<'a, 'w>(&'a mut Writer<'w>);
 
 impl fmt::Write for Escaped<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        let special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
         let mut rest = text;
-        while let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\') {
+        // All of these are one byte, so the text falls apart between characters.
+        while let Some(at) = rest.bytes().position(special) {
             let (plain, tail) = rest.split_at(at);
             self.0.write_str(plain)?;
             let mut chars = tail.chars();
             match chars.next() {
+                Some('"') => self.0.write_str("\\\"")?,
+                Some('\\') => self.0.write_str("\\\\")?,
                 Some('\n') => self.0.write_str("\\n")?,
                 Some('\t') => self.0.write_str("\\t")?,
-                Some(c @ ('"' | '\\')) => write!(self.0, "\\{c}")?,
                 Some(c) => write!(self.0, "\\u{:04x}", u32::from(c))?,
                 None => {}
             }

@@ -10,17 +10,45 @@ use tiphys_core::Event;
 use super::redact::{hidden, hides};
 #[cfg(test)]
 use super::{Decision, EventRef};
-use super::{End, Part, cut, shown};
+use super::{End, Firing, Part, cut, shown};
 use crate::document::REPLAY;
 use crate::filters::{Leaf, Verdict};
+use crate::triggers::Fired;
 
 /// What all decisions of a trigger have in common.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Labels {
     pub(crate) namespace: String,
     pub(crate) sensor: String,
     pub(crate) trigger: String,
     pub(crate) condition: String,
+    /// The only dependency; empty where there are several.
+    #[serde(skip)]
+    pub(crate) only: String,
+    /// What every line has, it begins with it: an object without its end.
+    #[serde(skip)]
+    head: String,
+}
+
+impl Labels {
+    /// `names`: the namespace, the sensor, the trigger; `dependencies`: those of the trigger's condition.
+    pub(crate) fn new(names: [&str; 3], condition: String, dependencies: &[&str]) -> Self {
+        let [namespace, sensor, trigger] = names;
+        let mut labels = Self {
+            namespace: namespace.to_owned(),
+            sensor: sensor.to_owned(),
+            trigger: trigger.to_owned(),
+            condition,
+            only: match dependencies {
+                [only] => (*only).to_owned(),
+                _ => String::new(),
+            },
+            head: String::new(),
+        };
+        labels.head = serde_json::to_string(&labels).unwrap_or_default();
+        labels.head.pop();
+        labels
+    }
 }
 
 /// A decision as the runner hands it over.
@@ -38,15 +66,11 @@ pub(crate) struct Draft {
     pub(crate) missing: Vec<Vec<String>>,
 }
 
-/// The line, as [`Decision`] reads it.
+/// The line without its labels, as [`Decision`] reads it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
     at: Timestamp,
-    namespace: &'a str,
-    sensor: &'a str,
-    trigger: &'a str,
-    condition: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<EventLine<'a>>,
     delivery: u64,
@@ -76,10 +100,6 @@ impl Draft {
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let line = Line {
             at: self.at,
-            namespace: &self.labels.namespace,
-            sensor: &self.labels.sensor,
-            trigger: &self.labels.trigger,
-            condition: &self.labels.condition,
             event: self.event.as_deref().map(|event| EventLine {
                 id: &event.id,
                 source: &event.source,
@@ -95,9 +115,15 @@ impl Draft {
             missing: &self.missing,
         };
         let before = out.len();
+        out.extend_from_slice(self.labels.head.as_bytes());
+        let joint = out.len();
         if serde_json::to_writer(&mut *out, &line).is_err() {
             out.truncate(before);
             return;
+        }
+        // Two objects become one where the second begins.
+        if let Some(brace) = out.get_mut(joint) {
+            *brace = b',';
         }
         out.push(b'\n');
     }
@@ -129,6 +155,19 @@ impl Draft {
             parts: self.parts.clone(),
             held: self.held.clone(),
             missing: self.missing.clone(),
+        }
+    }
+}
+
+impl Firing {
+    /// What it did, where that is all there is to say of it.
+    pub(crate) fn plain(&mut self) -> Option<Fired> {
+        let said = self.attempts == 1 && self.parameters.is_empty() && self.events.is_empty();
+        let small = matches!(self.effect, Some(Fired::Logged | Fired::Responded { .. }));
+        if said && small && self.error.is_none() && self.dlq.is_none() {
+            self.effect.take()
+        } else {
+            None
         }
     }
 }

@@ -7,6 +7,7 @@
 //! A full queue drops records and counts them. Values are cut short, and what looks like a credential is left out.
 //! After a power cut or SIGKILL the records of the last moments may be missing; a torn line at the end is skipped.
 
+mod alike;
 mod draft;
 mod reader;
 mod redact;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::filters::{Leaf, Verdict};
 use crate::triggers::Fired;
 
+pub(crate) use alike::Plain;
 pub(crate) use draft::{Draft, Labels};
 pub use reader::Tail;
 pub(crate) use redact::{cut, hides, shown};
@@ -134,6 +136,7 @@ pub struct Part {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Firing {
     /// The ids of its events by dependency.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub events: BTreeMap<String, String>,
     /// What parameters resolved to, cut short, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

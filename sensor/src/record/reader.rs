@@ -6,7 +6,7 @@ use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::writer::files_of;
-use super::{Decision, Dropped};
+use super::{Decision, Dropped, alike};
 
 /// Follows a folder of decisions.
 #[derive(Debug)]
@@ -81,9 +81,11 @@ impl Tail {
             if line.starts_with("{\"dropped\":") {
                 let missing = serde_json::from_str::<Dropped>(line);
                 self.dropped += missing.map_or(0, |line| line.dropped);
-            } else if line.contains(text)
-                && let Ok(decision) = serde_json::from_str(line)
-            {
+            } else if !line.contains(text) {
+                continue;
+            } else if line.starts_with(alike::HEAD) {
+                alike::read(line).into_iter().for_each(&mut *each);
+            } else if let Ok(decision) = serde_json::from_str(line) {
                 each(decision);
             }
         }

@@ -10,12 +10,7 @@ use super::*;
 use crate::testing::event;
 
 fn draft(id: &str) -> Draft {
-    let labels = Labels {
-        namespace: "ns".to_owned(),
-        sensor: "s".to_owned(),
-        trigger: "t".to_owned(),
-        condition: "a && b".to_owned(),
-    };
+    let labels = Labels::new(["ns", "s", "t"], "a && b".to_owned(), &["a", "b"]);
     let leaf = Leaf {
         path: "filters.data[0]".to_owned(),
         verdict: Verdict::Filtered,
@@ -78,6 +73,45 @@ async fn what_is_recorded_is_read_again_while_it_grows_and_a_torn_line_waits_for
     file.write_all(b"no json\n{\"dropped\":5}\n").unwrap();
     assert_eq!(read(&mut tail, ""), [draft("e3").decision()]);
     assert_eq!(tail.dropped(), 5);
+}
+
+#[tokio::test]
+async fn events_that_fired_alike_share_a_line_and_are_read_one_by_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let tasks = Tasks::new();
+    let recorder = Recorder::open(dir.path(), RecordLimits::default(), &tasks).unwrap();
+    let labels = Arc::new(Labels::new(["ns", "s", "t"], "a".to_owned(), &["a"]));
+    for seq in 1..=600 {
+        recorder.record_plain(Plain {
+            labels: Arc::clone(&labels),
+            event: Arc::new(event(&format!("e{seq}"), "{}")),
+            seq,
+            effect: Fired::Logged,
+        });
+    }
+    recorder.flush().await;
+    let all = read(&mut Tail::new(dir.path()), "");
+    assert_eq!(all.len(), 600);
+    let last = read(&mut Tail::new(dir.path()), "\"e600\"").pop().unwrap();
+    let Decision {
+        event, end, parts, ..
+    } = &last;
+    let (event, part) = (event.as_ref().unwrap(), &parts[0]);
+    assert_eq!(
+        (event.id.as_str(), event.seq, *end),
+        ("e600", 600, End::Fired)
+    );
+    assert_eq!((part.dependency.as_str(), part.end), ("a", End::Fired));
+    let effect = part
+        .firing
+        .as_ref()
+        .and_then(|firing| firing.effect.as_ref());
+    assert_eq!(effect, Some(&Fired::Logged));
+    let files = std::fs::read_dir(dir.path()).unwrap();
+    let bytes: u64 = files
+        .map(|file| file.unwrap().metadata().unwrap().len())
+        .sum();
+    assert!(bytes < 600 * 40, "{bytes}");
 }
 
 #[tokio::test]

@@ -5,18 +5,19 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use tiphys_core::Tasks;
 use tokio::sync::{mpsc, oneshot};
 
+use super::alike::{self, Plain};
 use super::{Draft, Dropped};
 
 /// How many decisions wait for the disk at most.
 const QUEUE: usize = 16 << 10;
-/// With so many waiting, which takes some 25,000 a second, details are left out.
+/// With so many in a batch, which takes some 25,000 a second, details are left out.
 const BUSY: usize = 512;
 /// How many are written at once.
 const BATCH: usize = 8 << 10;
@@ -54,11 +55,20 @@ pub struct Recorder {
 
 struct Inner {
     queue: mpsc::Sender<Item>,
-    dropped: Arc<AtomicU64>,
+    shared: Arc<Shared>,
+}
+
+/// What those who record and the writer tell each other.
+#[derive(Default)]
+struct Shared {
+    dropped: AtomicU64,
+    /// Whether the last batch was a large one.
+    busy: AtomicBool,
 }
 
 enum Item {
     Decision(Box<Draft>),
+    Plain(Plain),
     Flush(oneshot::Sender<()>),
 }
 
@@ -84,17 +94,17 @@ impl Recorder {
         };
         ring.prune()?;
         let (queue, items) = mpsc::channel(QUEUE);
-        let dropped = Arc::new(AtomicU64::new(0));
+        let shared = Arc::new(Shared::default());
         let writer = Writer {
             items,
-            dropped: Arc::clone(&dropped),
+            shared: Arc::clone(&shared),
             ring,
             buffer: Vec::new(),
         };
         let stop = tasks.stop_token();
         tasks.spawn_job("decision record".to_owned(), writer.run(stop));
         Ok(Self {
-            inner: Some(Arc::new(Inner { queue, dropped })),
+            inner: Some(Arc::new(Inner { queue, shared })),
         })
     }
 
@@ -108,21 +118,25 @@ impl Recorder {
     /// could read them, they say only how it ended and, where it did not fire, why.
     #[must_use]
     pub(crate) fn is_thorough(&self) -> bool {
-        let waiting = |inner: &Arc<Inner>| QUEUE - inner.queue.capacity();
-        self.inner
-            .as_ref()
-            .is_some_and(|inner| waiting(inner) < BUSY)
+        self.inner.as_ref().is_some_and(|inner| {
+            !inner.shared.busy.load(Ordering::Relaxed) && QUEUE - inner.queue.capacity() < BUSY
+        })
     }
 
     /// Hands a decision over; one that finds the queue full is dropped and counted.
     pub(crate) fn record(&self, draft: Draft) {
+        self.send(|| Item::Decision(Box::new(draft)));
+    }
+
+    /// As [`Recorder::record`], for an event of which there is nothing to say but that it fired.
+    pub(crate) fn record_plain(&self, plain: Plain) {
+        self.send(|| Item::Plain(plain));
+    }
+
+    fn send(&self, item: impl FnOnce() -> Item) {
         let Some(inner) = &self.inner else { return };
-        if inner
-            .queue
-            .try_send(Item::Decision(Box::new(draft)))
-            .is_err()
-        {
-            inner.dropped.fetch_add(1, Ordering::Relaxed);
+        if inner.queue.try_send(item()).is_err() {
+            inner.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -139,7 +153,7 @@ impl Recorder {
 
 struct Writer {
     items: mpsc::Receiver<Item>,
-    dropped: Arc<AtomicU64>,
+    shared: Arc<Shared>,
     ring: Ring,
     buffer: Vec<u8>,
 }
@@ -167,7 +181,9 @@ impl Writer {
                     batch.push(item);
                 }
             }
-            let dropped = self.dropped.swap(0, Ordering::Relaxed);
+            let busy = batch.len() >= BUSY;
+            self.shared.busy.store(busy, Ordering::Relaxed);
+            let dropped = self.shared.dropped.swap(0, Ordering::Relaxed);
             let (mut ring, mut buffer) = (self.ring, std::mem::take(&mut self.buffer));
             let written = tokio::task::spawn_blocking(move || {
                 buffer.clear();
@@ -175,13 +191,15 @@ impl Writer {
                     serde_json::to_writer(&mut buffer, &Dropped { dropped })?;
                     buffer.push(b'\n');
                 }
-                let mut flushed = Vec::new();
+                let (mut plain, mut flushed) = (Vec::new(), Vec::new());
                 for item in batch {
                     match item {
                         Item::Decision(draft) => draft.write(&mut buffer),
+                        Item::Plain(one) => plain.push(one),
                         Item::Flush(done) => flushed.push(done),
                     }
                 }
+                alike::write(&plain, Timestamp::now(), &mut buffer);
                 let written = ring.append(&buffer);
                 for done in flushed {
                     if done.send(()).is_err() {

@@ -204,12 +204,10 @@ impl SensorRuntime {
                     source,
                 })?;
             let counters = metrics.trigger(&namespace, &name, &made.name);
-            let labels = Labels {
-                namespace: namespace.clone(),
-                sensor: name.clone(),
-                trigger: made.name.clone(),
-                condition: made.condition.to_string(),
-            };
+            let condition = made.condition.to_string();
+            let dependencies = made.dependencies.iter();
+            let dependencies: Vec<&str> = dependencies.map(|one| one.name.as_str()).collect();
+            let labels = Labels::new([&namespace, &name, &made.name], condition, &dependencies);
             let runner = Runner {
                 limit: trigger.rate_limit.as_ref().map(Limit::new),
                 at_least_once: trigger.at_least_once != Some(false),

@@ -92,16 +92,11 @@ impl Runner {
         self.record_waiting(joined.as_ref());
         let mut under_way = FuturesUnordered::new();
         let mut sweep = tokio::time::interval(ACK_WAIT);
-        loop {
+        while !self.stop.is_cancelled() {
+            // What is there is taken first: nothing below is waited for while messages come.
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => break,
                 Some(()) = under_way.next(), if !under_way.is_empty() => {}
-                () = tokio::time::sleep(TICK), if self.prepared.join.is_some() => {
-                    if let Some(joined) = &mut joined {
-                        joined.tick(&self).await;
-                    }
-                }
                 _ = sweep.tick() => drop(self.ledger.sweep(2 * ACK_WAIT)),
                 next = subscriber.next(), if under_way.len() < self.prepared.launcher.parallel => {
                     match next {
@@ -125,6 +120,12 @@ impl Runner {
                         }
                     }
                 }
+                () = async { tokio::time::sleep(TICK).await }, if self.prepared.join.is_some() => {
+                    if let Some(joined) = &mut joined {
+                        joined.tick(&self).await;
+                    }
+                }
+                () = self.stop.cancelled() => {}
             }
         }
         while under_way.next().await.is_some() {}
@@ -248,7 +249,8 @@ impl Runner {
                     seq: message.seq,
                     raw: &message.raw,
                 };
-                if let Err(error) = self.letters.put(&self.labels, letter, &reason, 0).await {
+                let kept = Box::pin(self.letters.put(&self.labels, letter, &reason, 0));
+                if let Err(error) = kept.await {
                     tracing::warn!(%error, "cannot set a message aside; it is delivered again");
                     return Err(Answer::Later);
                 }
@@ -366,7 +368,8 @@ impl Runner {
             tokio::select! {
                 biased;
                 done = &mut work => return done,
-                () = tokio::time::sleep(ACK_WAIT / 3) => {
+                // Made when it is first waited for: most work is done at once.
+                () = async { tokio::time::sleep(ACK_WAIT / 3).await } => {
                     if let Err(error) = message.in_progress().await {
                         tracing::debug!(%error, "cannot mark a message as in progress");
                     }
@@ -402,9 +405,11 @@ impl Runner {
 
 /// Whether an event counts; scripts run where they hold up no other task.
 pub(super) fn admit(dependency: &Dependency, event: &Arc<Event>, report: &mut Report) -> Admission {
-    let threads = Handle::try_current()
-        .is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
-    if dependency.is_slow() && threads {
+    let threads = || {
+        Handle::try_current()
+            .is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread)
+    };
+    if dependency.is_slow() && threads() {
         tokio::task::block_in_place(|| dependency.admit(event, report))
     } else {
         dependency.admit(event, report)

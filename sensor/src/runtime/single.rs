@@ -1,12 +1,15 @@
 //! Conditions that one event meets: each dependency that lets it through fires at once, with that event alone.
 
+use std::sync::Arc;
+
+use tiphys_core::Event;
 use tiphys_eventbus::Message;
 
 use super::attempts::End;
 use super::ledger::Outcome;
 use super::runner::{Answer, Runner, admit};
 use crate::dependency::Admission;
-use crate::document::Events;
+use crate::document::{Events, REPLAY};
 use crate::filters::{Report, Verdict};
 use crate::record::{self, End as Ended};
 
@@ -22,7 +25,7 @@ impl Runner {
             return Answer::Later;
         }
         let (mut later, mut stopped) = (false, false);
-        let mut parts = Vec::new();
+        let (mut parts, mut plain) = (Vec::new(), None);
         for (index, dependency) in self.prepared.dependencies.iter().enumerate() {
             if progress.done.contains(&index) || !dependency.matches(&event) {
                 continue;
@@ -55,7 +58,10 @@ impl Runner {
                     let end = self
                         .marked(message, self.fire_in_order(&events, &mut firing))
                         .await;
-                    if self.records.is_on() {
+                    if matches!(end, End::Fired) && self.is_plain(message, &event) {
+                        plain = firing.plain();
+                    }
+                    if self.records.is_on() && plain.is_none() {
                         let ended = match end {
                             End::Fired => Ended::Fired,
                             End::Dead => Ended::Dead,
@@ -103,7 +109,24 @@ impl Runner {
             Outcome::Dead => Ended::Dead,
             Outcome::Elsewhere => Ended::Pending,
         };
-        self.decide(message, Some(&event), parts, ended, None);
+        match plain {
+            Some(effect) => self.records.record_plain(record::Plain {
+                labels: Arc::clone(&self.labels),
+                event,
+                seq: message.seq,
+                effect,
+            }),
+            None => self.decide(message, Some(&event), parts, ended, None),
+        }
         Answer::End(outcome)
+    }
+
+    /// Whether there is nothing to record of an event but what it made, as long as that went well.
+    fn is_plain(&self, message: &Message, event: &Event) -> bool {
+        self.prepared.dependencies.len() == 1
+            && message.delivery == 1
+            && !event.extensions.contains_key(REPLAY)
+            && self.records.is_on()
+            && !self.records.is_thorough()
     }
 }

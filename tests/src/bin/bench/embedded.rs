@@ -25,6 +25,7 @@ pub(crate) async fn measure(size: Size) -> anyhow::Result<Vec<Row>> {
         files: &alone,
         kubeconfig: None,
         silent: true,
+        data: None,
     }
     .ready()
     .await?;
@@ -34,6 +35,7 @@ pub(crate) async fn measure(size: Size) -> anyhow::Result<Vec<Row>> {
         files: &whole,
         kubeconfig: None,
         silent: true,
+        data: None,
     }
     .ready()
     .await?;

@@ -51,6 +51,7 @@ pub(crate) async fn measure(size: Size) -> anyhow::Result<Vec<Row>> {
         files: &objects,
         kubeconfig: None,
         silent: false,
+        data: None,
     }
     .ready()
     .await?;
@@ -131,6 +132,7 @@ async fn first_event(files: &[(&str, String)]) -> anyhow::Result<(Tiphys, f64)> 
         files,
         kubeconfig: None,
         silent: false,
+        data: None,
     }
     .start()?;
     let request = Request::post(tiphys.port, "/myproject/start", yaml::TUTORIAL_BODY);

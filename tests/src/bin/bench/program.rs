@@ -59,6 +59,8 @@ pub(crate) struct Start<'a, N> {
     pub(crate) kubeconfig: Option<PathBuf>,
     /// Whether what it logs is thrown away.
     pub(crate) silent: bool,
+    /// Where it keeps its events; a folder of its own by default.
+    pub(crate) data: Option<&'a Path>,
 }
 
 impl<N: AsRef<Path>> Start<'_, N> {
@@ -82,7 +84,7 @@ impl<N: AsRef<Path>> Start<'_, N> {
         }
         command
             .arg("--data-dir")
-            .arg(folder.path().join("data"))
+            .arg(self.data.unwrap_or(&folder.path().join("data")))
             .args([
                 "--publish",
                 &format!("{port}:{}", yaml::PORT),
@@ -124,11 +126,7 @@ impl<N: AsRef<Path>> Start<'_, N> {
     /// Starts it and waits until it says that it is ready.
     pub(crate) async fn ready(self) -> anyhow::Result<Tiphys> {
         let mut tiphys = self.start()?;
-        tiphys
-            .wait("tiphys to be ready", async |tiphys| {
-                Ok(tiphys.get("readyz").await.is_some())
-            })
-            .await?;
+        tiphys.wait_ready().await?;
         Ok(tiphys)
     }
 }
@@ -140,6 +138,14 @@ fn log(folder: &TempDir) -> PathBuf {
 impl Tiphys {
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Waits until it says that it is ready.
+    pub(crate) async fn wait_ready(&mut self) -> anyhow::Result<()> {
+        self.wait("tiphys to be ready", async |tiphys| {
+            Ok(tiphys.get("readyz").await.is_some())
+        })
+        .await
     }
 
     /// The body of a successful GET from the admin port.
@@ -256,6 +262,8 @@ impl Bare {
 pub(crate) struct Finished {
     /// How long the work took, without the start of the program.
     pub(crate) seconds: f64,
+    /// Seconds on a processor.
+    pub(crate) busy: f64,
 }
 
 /// Runs a bare program to its end.

@@ -22,6 +22,7 @@ use tiphys_tests::argo_crds::argo;
 use tiphys_tests::ports::loopback;
 use tokio::net::TcpListener;
 
+use crate::machine;
 use crate::options::{Raw, RawArgs};
 use crate::program::Finished;
 use crate::yaml;
@@ -43,9 +44,11 @@ pub(crate) async fn run(args: RawArgs) -> anyhow::Result<()> {
     }
 }
 
+/// Says how long the work took, and the time on a processor of all of the program.
 fn finished(start: Instant) -> anyhow::Result<()> {
     let finished = Finished {
         seconds: start.elapsed().as_secs_f64(),
+        busy: machine::busy(std::process::id())?.as_secs_f64(),
     };
     println!("{}", serde_json::to_string(&finished)?);
     Ok(())

@@ -11,6 +11,7 @@ use crate::machine;
 pub(crate) enum Unit {
     PerSecond,
     Millis,
+    Micros,
     Megabytes,
     Percent,
 }
@@ -20,6 +21,7 @@ impl Unit {
         match self {
             Self::PerSecond => format!("{value:.0}/s"),
             Self::Millis => format!("{value:.2} ms"),
+            Self::Micros => format!("{value:.2} µs"),
             Self::Megabytes => format!("{value:.1} MB"),
             Self::Percent => format!("{value:.2} %"),
         }

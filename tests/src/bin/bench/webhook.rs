@@ -21,6 +21,7 @@ pub(crate) async fn measure(size: Size) -> anyhow::Result<Vec<Row>> {
         files: &files,
         kubeconfig: None,
         silent: false,
+        data: None,
     }
     .ready()
     .await?;

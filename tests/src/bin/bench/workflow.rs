@@ -26,6 +26,7 @@ pub(crate) async fn measure(size: Size) -> anyhow::Result<Vec<Row>> {
         files: &files,
         kubeconfig: Some(kubeconfig.clone()),
         silent: false,
+        data: None,
     }
     .ready()
     .await?;
@@ -35,6 +36,7 @@ pub(crate) async fn measure(size: Size) -> anyhow::Result<Vec<Row>> {
         files: &files,
         kubeconfig: None,
         silent: false,
+        data: None,
     }
     .ready()
     .await?;

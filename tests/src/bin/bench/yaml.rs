@@ -46,6 +46,17 @@ spec:
           dest: log.intervalSeconds
 ";
 
+/// [`SENSOR`] under another name.
+pub(crate) fn sensor_called(name: &str) -> String {
+    SENSOR.replace("{name: bench,", &format!("{{name: {name},"))
+}
+
+/// The same, and it begins with the oldest event that the bus keeps.
+pub(crate) fn sensor_from_oldest(name: &str) -> String {
+    let annotations = "annotations: {tiphys.dev/start-from: oldest}, namespace:";
+    sensor_called(name).replacen("namespace:", annotations, 1)
+}
+
 /// A bus in the process.
 pub(crate) const EMBEDDED_BUS: &str = "\
 apiVersion: argoproj.io/v1alpha1
@@ -95,6 +106,11 @@ pub(crate) fn body() -> String {
         r#"{{"kind":"wanted","interval":0,"text":"{}"}}"#,
         "x".repeat(REST)
     )
+}
+
+/// A small body that the filter of [`SENSOR`] lets through.
+pub(crate) fn small_body() -> String {
+    r#"{"kind":"wanted","interval":0,"message":"hello","who":"world"}"#.to_owned()
 }
 
 /// The body of the tutorial's event.
