@@ -6,8 +6,23 @@ use tiphys_core::{Path, Problem};
 
 use crate::check::Checked;
 
-/// The members of a trigger's template that are no kind of trigger.
-const NOT_KINDS: [&str; 4] = ["name", "conditions", "conditionsReset", "join"];
+/// The kinds of trigger, in the order in which the first one fires.
+const KINDS: [&str; 14] = [
+    "k8s",
+    "argoWorkflow",
+    "http",
+    "awsLambda",
+    "azureEventHubs",
+    "azureServiceBus",
+    "kafka",
+    "pulsar",
+    "nats",
+    "slack",
+    "openWhisk",
+    "custom",
+    "log",
+    "email",
+];
 /// The members of an EventSource's spec that are no kind of source.
 const NOT_SOURCES: [&str; 4] = ["eventBusName", "replicas", "template", "service"];
 
@@ -83,7 +98,7 @@ impl<'a> Part<'a> {
 pub(super) struct Trigger<'a> {
     pub(super) part: Part<'a>,
     /// The key under `template` that fires, and what is under it.
-    pub(super) action: Option<(&'a str, Part<'a>)>,
+    pub(super) action: Option<(&'static str, Part<'a>)>,
 }
 
 impl<'a> Look<'a> {
@@ -115,8 +130,10 @@ impl<'a> Look<'a> {
             while let Some(part) = next {
                 next = part.get("dlqTrigger");
                 let template = part.get("template");
-                let kinds = template.iter().flat_map(Part::members);
-                let action = kinds.into_iter().find(|(key, _)| !NOT_KINDS.contains(key));
+                let action = template.and_then(|template| {
+                    let mut kinds = KINDS.into_iter();
+                    kinds.find_map(|kind| Some((kind, template.get(kind)?)))
+                });
                 found.push(Trigger { part, action });
             }
         }

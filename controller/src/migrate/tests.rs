@@ -7,6 +7,8 @@ use tiphys_core::manifest::Document;
 
 use super::*;
 
+const BY_BUILD: [&str; 2] = ["trigger-not-built", "source-not-built"];
+
 fn object(kind: &str, spec: Value) -> Value {
     json!({
         "apiVersion": "argoproj.io/v1alpha1",
@@ -74,6 +76,8 @@ fn found(object: &Value) -> Vec<String> {
     findings
         .iter()
         .filter(|finding| finding.difference.level != Level::Safer)
+        // What a build runs changes; nobody should have to come here for that.
+        .filter(|finding| !BY_BUILD.contains(&finding.difference.id))
         .map(|finding| format!("{} {}", finding.difference.id, finding.path))
         .collect()
 }
@@ -177,6 +181,44 @@ fn what_must_be_looked_at_is_found_at_its_place() {
                 "image-pull-policy spec.template.container.imagePullPolicy",
             ],
         ),
+        (
+            trigger(
+                json!({ "template": { "name": "t", "argoWorkflow": { "operation": "submit-from", "source": { "resource": {
+                "apiVersion": "argoproj.io/v1alpha1", "kind": "WorkflowTemplate", "metadata": { "name": "a" } } } } } }),
+            ),
+            &["submit-from spec.triggers[0].template.argoWorkflow.operation"],
+        ),
+        (
+            trigger(
+                json!({ "template": { "name": "t", "k8s": { "source": { "url": { "path": "https://git.tools.svc:8443/a.yaml" } } } } }),
+            ),
+            &[
+                "url-certificate spec.triggers[0].template.k8s.source.url",
+                "private-addresses spec.triggers[0].template.k8s.source.url.path",
+            ],
+        ),
+        (
+            trigger(
+                json!({ "template": { "name": "t", "k8s": { "source": { "url": { "path": "https://example.com/a.yaml", "verifyCert": true } } } } }),
+            ),
+            &[],
+        ),
+        (
+            with(
+                object(
+                    "EventSource",
+                    json!({ "calendar": { "e": { "interval": "10s" } } }),
+                ),
+                "/spec/replicas",
+                json!(2),
+            ),
+            &["one-pod spec.replicas"],
+        ),
+        (with(webhook(json!({})), "/spec/replicas", json!(2)), &[]),
+        (
+            bus(json!({ "jetstream": { "version": "2.8.1", "streamConfig": "discard: 0" } })),
+            &["bus-versions spec.jetstream.version"],
+        ),
         (webhook(json!({})), &[]),
         (
             webhook(json!({ "method": "" })),
@@ -235,7 +277,7 @@ fn what_must_be_looked_at_is_found_at_its_place() {
     // What no object of today's build shows any more need not be found; the rest is tried above.
     let rows = sections().iter().flat_map(|section| section.rows);
     for row in rows.filter(|row| row.is_detectable() && row.level != Level::Safer) {
-        let by_build = ["trigger-not-built", "source-not-built"].contains(&row.id);
+        let by_build = BY_BUILD.contains(&row.id);
         assert!(
             by_build || met.contains(row.id),
             "{} is never found",
@@ -251,6 +293,14 @@ fn what_is_only_safer_is_found_too() {
         (
             bus(json!({ "jetstream": { "version": "latest", "replicas": 1 } })),
             "stream-replicas",
+        ),
+        (
+            with(
+                webhook(json!({})),
+                "/metadata/annotations",
+                json!({ "events.argoproj.io/leader-election": "k8s" }),
+            ),
+            "no-election",
         ),
         (parameter(json!({ "dataKey": "a" })), ""),
     ] {

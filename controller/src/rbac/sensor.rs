@@ -50,6 +50,8 @@ struct Action<'a> {
     operation: &'a str,
     source: Option<&'a ArtifactSpec>,
     parameters: &'a [ParameterSpec],
+    strategy: &'a str,
+    live_object: bool,
 }
 
 /// The object as far as it is known before an event comes.
@@ -59,7 +61,11 @@ struct Object {
     kind: String,
     name: Option<String>,
     namespace: Option<String>,
+    /// Whether it has the operations of a JSON patch in it.
+    has_patch: bool,
 }
+
+const JSON_PATCH: &str = "application/json-patch+json";
 
 impl Firing<'_> {
     fn look(&mut self) {
@@ -75,6 +81,8 @@ impl Firing<'_> {
                         operation: &spec.operation,
                         source: spec.source.as_ref(),
                         parameters: &spec.parameters,
+                        strategy: &spec.patch_strategy,
+                        live_object: spec.live_object,
                     });
                 }
             }
@@ -86,6 +94,8 @@ impl Firing<'_> {
                             operation: &spec.operation,
                             source: spec.source.as_ref(),
                             parameters: &spec.parameters,
+                            strategy: "",
+                            live_object: false,
                         },
                         &spec.args,
                     );
@@ -109,13 +119,22 @@ impl Firing<'_> {
         let Some((at, name)) = self.place(action, &object, &resource) else {
             return;
         };
-        let verbs: &[&'static str] = match action.operation {
-            "update" => &["get", "create", "update"],
-            "patch" => &["get", "create", "patch"],
-            "delete" => &["get", "delete"],
+        let verbs: &[&'static str] = match (action.operation, action.strategy) {
+            ("update", _) if action.live_object => &["get", "update"],
+            ("update", _) => &["get", "create", "update"],
+            // Operations that the source writes itself are sent as they are.
+            ("patch", JSON_PATCH) if object.has_patch => &["patch"],
+            // Otherwise they are made from the object that is there.
+            ("patch", JSON_PATCH) => &["get", "create", "patch"],
+            ("patch", _) => &["create", "patch"],
+            ("delete", _) => &["delete"],
             // A second delivery of the same events reads the object that the first one made.
             _ => &["create", "get"],
         };
+        let policy = self.trigger.policy.as_ref();
+        if policy.is_some_and(|policy| policy.k8s.is_some()) && action.operation != "delete" {
+            self.need(&at, &resource, name.as_deref(), &["get"]);
+        }
         self.need(&at, &resource, name.as_deref(), verbs);
         if ["Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"]
             .contains(&object.kind.as_str())
@@ -170,8 +189,7 @@ impl Firing<'_> {
                 }
                 let verbs: &[&'static str] = match operation {
                     "resubmit" => &["get"],
-                    "stop" | "terminate" => &["get", "patch"],
-                    _ => &["get", "update"],
+                    _ => &["get", "patch"],
                 };
                 self.need(&at, &workflows, name, verbs);
                 if operation == "resubmit" {
@@ -208,6 +226,7 @@ impl Firing<'_> {
             kind: text("/kind")?,
             name: text("/metadata/name"),
             namespace: text("/metadata/namespace"),
+            has_patch: object.get("patch").is_some_and(Value::is_array),
         })
     }
 

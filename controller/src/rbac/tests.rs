@@ -115,19 +115,19 @@ fn an_operation_on_an_object_needs_its_verbs_and_no_others() {
         ),
         (
             k8s("patch", other.clone(), json!([])),
-            vec!["Role prod: create deployments.apps; get,patch deployments.apps[web]"],
+            vec!["Role prod: create deployments.apps; patch deployments.apps[web]"],
         ),
         (
             k8s("patch", web.clone(), dest("metadata.name")),
-            vec!["Role events: get,create,patch deployments.apps"],
+            vec!["Role events: create,patch deployments.apps"],
         ),
         (
             k8s("delete", web.clone(), dest("metadata.namespace")),
-            vec!["ClusterRole *: get,delete deployments.apps[web]"],
+            vec!["ClusterRole *: delete deployments.apps[web]"],
         ),
         (
             k8s("delete", node, json!([])),
-            vec!["ClusterRole *: get,delete nodes.[n1]"],
+            vec!["ClusterRole *: delete nodes.[n1]"],
         ),
         (k8s("create", web.clone(), dest("kind")), vec![]),
         (
@@ -160,7 +160,7 @@ fn an_operation_on_an_object_needs_its_verbs_and_no_others() {
                 named("argoproj.io/v1alpha1", "Workflow", "w"),
                 json!([]),
             ),
-            vec!["Role events: get,update workflows.argoproj.io[w]"],
+            vec!["Role events: get,patch workflows.argoproj.io[w]"],
         ),
         (
             workflow(
@@ -279,7 +279,7 @@ fn a_cluster_that_is_asked_knows_better() {
     let derived = derive(&[document], &options).unwrap();
     assert_eq!(
         roles(&derived),
-        ["ClusterRole *: get,delete sheep.example.com[s]"]
+        ["ClusterRole *: delete sheep.example.com[s]"]
     );
     assert_eq!(derived.objects[1]["subjects"][0]["namespace"], "pool");
 }

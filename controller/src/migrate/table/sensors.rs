@@ -154,6 +154,51 @@ pub(super) const ROWS: &[Difference] = &[
         triggers::argo_environment,
     ),
     row(
+        "submit-from",
+        "`submit-from` reports a failure after each success, and a policy after `submit` always fails",
+        "both look at the Workflow that was made",
+        "",
+    )
+    .found(
+        Differs,
+        "take out what was written around the failures, such as many attempts",
+        triggers::submit_from,
+    ),
+    row(
+        "discovery",
+        "the plural of a kind is guessed and five kinds are known to be in no namespace; JSON patches and apply patches cannot work",
+        "the API server is asked; every `patchStrategy` works",
+        "",
+    ),
+    row(
+        "url-certificate",
+        "a `url` source takes any certificate unless `verifyCert: true`",
+        "certificates are checked unless `verifyCert: false` is written out",
+        "what comes from there is created in the cluster",
+    )
+    .found(
+        Differs,
+        "write verifyCert: false where the server's certificate cannot be checked",
+        triggers::url_certificate,
+    ),
+    row(
+        "private-addresses",
+        "`url`, `git` and `s3` sources may be anywhere, redirects included",
+        "at a private address only where the annotation `tiphys.dev/allow-private-addresses` allows it, or the spec itself names the bucket's host",
+        "a source must not read what only the cluster may see",
+    )
+    .found(
+        Differs,
+        "name the host in the annotation tiphys.dev/allow-private-addresses",
+        triggers::private_source,
+    ),
+    row(
+        "source-size",
+        "a source of more than 512 KiB (`url`) or 1.2 MB (`s3`) is cut there",
+        "refused above 1.5 MiB",
+        "half an object is none",
+    ),
+    row(
         "consumers-removed",
         "a `Sensor` that is deleted leaves its consumers and state on the bus",
         "they are removed",
