@@ -55,6 +55,8 @@ pub(crate) struct Launcher {
     template: Vec<u8>,
     /// The source of the object before any parameter has changed it.
     written: Option<ArtifactSpec>,
+    /// The args of an operation before any parameter has changed them.
+    args: Vec<String>,
     changed: Mutex<HashMap<Vec<u8>, Arc<dyn Action>>>,
     pub(crate) parallel: usize,
 }
@@ -144,6 +146,7 @@ impl Launcher {
             parameters: Parameter::list(&trigger.parameters, engine),
             template: bytes,
             written: template.source().cloned(),
+            args: template.argo_workflow.as_ref().map_or_else(Vec::new, |workflow| workflow.args.clone()),
             changed: Mutex::default(),
             parallel: 64,
         };
@@ -165,6 +168,7 @@ impl Launcher {
             engine: self.engine,
             policy: self.policy.as_ref(),
             written: self.written.as_ref(),
+            args: &self.args,
         };
         template.build(&cx).map(Arc::from)
     }

@@ -1,32 +1,100 @@
 //! A Workflow as `argo get` prints it: header and tree (reference `workflow-engine.md`, section 4.1). Pure text.
 
+mod draw;
+
 use jiff::Timestamp;
 use kube::ResourceExt as _;
+use serde_json::Value;
 
-use crate::names::pod_name;
-use crate::resource::{Node, NodePhase, Workflow, WorkflowStatus};
+use crate::operations::NodeSelector;
+use crate::resource::{Node, NodePhase, Workflow};
+
+/// What of a tree is shown, and how.
+#[derive(Debug, Clone, Default)]
+pub struct Shown {
+    /// The columns.
+    pub columns: Columns,
+    /// Only steps of this status.
+    pub status: Option<String>,
+    /// Only steps with these fields.
+    pub nodes: Option<NodeSelector>,
+    /// With letters instead of pictures.
+    pub letters: bool,
+}
+
+/// Which columns a tree has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Columns {
+    /// Step, template, pod, duration and message.
+    #[default]
+    Usual,
+    /// Artifacts, resources and machine too.
+    Wide,
+    /// The machine too, and nothing above the tree.
+    Short,
+}
+
+/// The status of a Workflow as people are told it.
+#[must_use]
+pub fn state(workflow: &Workflow) -> String {
+    let status = workflow.status.as_ref();
+    let phase = status.map_or(NodePhase::None, |status| status.phase);
+    let waits = status.is_some_and(|status| status.nodes.values().any(waits));
+    let suspended = workflow.spec.suspend == Some(true) || waits;
+    let shutdown = workflow.spec.shutdown.as_ref();
+    match phase {
+        NodePhase::None => "Pending".to_owned(),
+        NodePhase::Running if suspended => "Running (Suspended)".to_owned(),
+        NodePhase::Failed if shutdown.is_some_and(|how| !how.is_empty()) => {
+            "Failed (Terminated)".to_owned()
+        }
+        phase => phase.as_str().to_owned(),
+    }
+}
+
+/// Whether a node waits to be resumed.
+fn waits(node: &Node) -> bool {
+    node.kind == "Suspend" && node.phase == NodePhase::Running
+}
 
 /// The header block and the tree.
 #[must_use]
 pub fn describe(workflow: &Workflow, now: Timestamp) -> String {
+    picture(workflow, now, &Shown::default())
+}
+
+/// The header block and the tree, as asked for.
+#[must_use]
+pub fn picture(workflow: &Workflow, now: Timestamp, shown: &Shown) -> String {
+    let mut out = if shown.columns == Columns::Short {
+        String::new()
+    } else {
+        header(workflow, now)
+    };
+    let status = workflow.status.as_ref();
+    if let Some(status) = status.filter(|status| !status.nodes.is_empty()) {
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        out.push_str(&draw::tree(workflow, status, now, shown));
+    }
+    out
+}
+
+fn header(workflow: &Workflow, now: Timestamp) -> String {
     let mut out = String::new();
     let status = workflow.status.clone().unwrap_or_default();
     let mut line = |key: &str, value: &str| out.push_str(&format!("{key:<20} {value}\n"));
     line("Name:", &workflow.name_any());
     line("Namespace:", &workflow.namespace().unwrap_or_default());
     let account = workflow.spec.service_account_name.as_deref();
-    line(
-        "ServiceAccount:",
-        account.unwrap_or("unset (will run with the default ServiceAccount)"),
-    );
-    line(
-        "Status:",
-        if status.phase == NodePhase::None {
-            "Pending"
-        } else {
-            status.phase.as_str()
-        },
-    );
+    let unset = if workflow.spec.workflow_template_ref.is_some() {
+        "unset"
+    } else {
+        "unset (will run with the default ServiceAccount)"
+    };
+    line("ServiceAccount:", account.unwrap_or(unset));
+    line("Status:", &state(workflow));
     if !status.message.is_empty() {
         line("Message:", &status.message);
     }
@@ -58,162 +126,78 @@ pub fn describe(workflow: &Workflow, now: Timestamp) -> String {
             &two_units(finished.unwrap_or(now).as_second() - started.as_second()),
         );
     }
+    if let (Some(secs), None) = (number(status.other.get("estimatedDuration")), finished) {
+        line("EstimatedDuration:", &two_units(secs));
+    }
     if !status.progress.is_empty() {
         line("Progress:", &status.progress);
     }
-    if !workflow.spec.arguments.parameters.is_empty() {
-        line("Parameters:", "");
-        for parameter in &workflow.spec.arguments.parameters {
-            let value = parameter
-                .value
-                .as_ref()
-                .map_or("", |value| value.0.as_str());
-            let key = format!("{}:", parameter.name);
-            out.push_str(&format!(
-                "  {key:<18} {value}
-"
-            ));
-        }
+    if let Some(used) = resources(status.other.get("resourcesDuration")) {
+        line("ResourcesDuration:", &used);
     }
-    if !status.nodes.is_empty() {
-        out.push('\n');
-        out.push_str(&tree(&workflow.name_any(), &status, now));
-    }
+    let given = workflow.spec.arguments.parameters.iter();
+    let given = given.map(|parameter| (parameter.name.clone(), parameter.value.as_ref()));
+    let given =
+        given.map(|(name, value)| (name, value.map_or(String::new(), |value| value.0.clone())));
+    pairs("Parameters:", given.collect(), &mut out);
+    let outputs = |key: &str| {
+        let outputs = status.other.get("outputs")?.get(key)?.as_array()?;
+        let text = |item: &Value, key: &str| match item.get(key) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Null) | None => String::new(),
+            Some(other) => other.to_string(),
+        };
+        Some(
+            outputs
+                .iter()
+                .map(|item| (text(item, "name"), text(item, "value")))
+                .collect(),
+        )
+    };
+    pairs(
+        "Output Parameters:",
+        outputs("parameters").unwrap_or_default(),
+        &mut out,
+    );
+    pairs(
+        "Output Artifacts:",
+        outputs("artifacts").unwrap_or_default(),
+        &mut out,
+    );
     out
 }
 
-/// The tree of nodes as a table.
-#[must_use]
-pub fn tree(workflow: &str, status: &WorkflowStatus, now: Timestamp) -> String {
-    let mut rows = vec![["STEP", "TEMPLATE", "PODNAME", "DURATION", "MESSAGE"].map(str::to_owned)];
-    if let Some(root) = status.nodes.get(workflow) {
-        let view = View {
-            workflow,
-            status,
-            now,
-        };
-        view.row(root, " ", &mut rows);
-        view.below(root, " ", &mut rows);
+fn pairs(title: &str, pairs: Vec<(String, String)>, out: &mut String) {
+    if pairs.is_empty() {
+        return;
     }
-    let mut widths = [0; 5];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut out = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            let pad = width - cell.chars().count() + 2;
-            line.push_str(cell);
-            line.push_str(&" ".repeat(pad));
-        }
-        out.push_str(line.trim_end());
-        out.push('\n');
-    }
-    out
-}
-
-struct View<'a> {
-    workflow: &'a str,
-    status: &'a WorkflowStatus,
-    now: Timestamp,
-}
-
-impl View<'_> {
-    fn row(&self, node: &Node, prefix: &str, rows: &mut Vec<[String; 5]>) {
-        let icon = match node.phase {
-            NodePhase::None | NodePhase::Pending => '◷',
-            NodePhase::Running => '●',
-            NodePhase::Succeeded => '✔',
-            NodePhase::Skipped | NodePhase::Omitted => '○',
-            NodePhase::Failed => '✖',
-            NodePhase::Error => '⚠',
-        };
-        let template = match &node.template_ref {
-            Some(reference) => format!("{}/{}", reference.name, reference.template),
-            None => node.template_name.clone(),
-        };
-        let (mut pod, mut duration) = (String::new(), String::new());
-        if node.kind == "Pod" {
-            let name = node
-                .template_ref
-                .as_ref()
-                .map_or(&node.template_name, |reference| &reference.template);
-            pod = pod_name(self.workflow, &node.name, name);
-            if let Some(started) = time(node.started_at.as_ref()) {
-                let ended = time(node.finished_at.as_ref()).unwrap_or(self.now);
-                duration = one_unit(ended.as_second() - started.as_second());
-            }
-        }
-        rows.push([
-            format!("{prefix}{icon} {}", node.display_name),
-            template,
-            pod,
-            duration,
-            node.message.clone(),
-        ]);
-    }
-
-    /// The groups of a Steps node in order, each with its steps.
-    fn below(&self, node: &Node, prefix: &str, rows: &mut Vec<[String; 5]>) {
-        if node.kind != "Steps" {
-            return;
-        }
-        let mut groups: Vec<_> = self
-            .status
-            .nodes
-            .values()
-            .filter(|group| group.kind == "StepGroup" && group.boundary_id == node.id)
-            .collect();
-        groups.sort_by_key(|group| {
-            group
-                .display_name
-                .trim_matches(['[', ']'])
-                .parse::<usize>()
-                .unwrap_or(0)
-        });
-        let groups: Vec<_> = groups
-            .into_iter()
-            .map(|group| self.steps(group))
-            .filter(|steps| !steps.is_empty())
-            .collect();
-        let last_group = groups.len().saturating_sub(1);
-        for (at, steps) in groups.iter().enumerate() {
-            let (mark, gap) = if at == last_group {
-                ("└─", "  ")
-            } else {
-                ("├─", "│ ")
-            };
-            let last_step = steps.len() - 1;
-            for (index, step) in steps.iter().enumerate() {
-                let own = match (index, last_step) {
-                    (0, 0) => format!("{mark}──"),
-                    (0, _) => format!("{mark}┬─"),
-                    (index, last) if index == last => format!("{gap}└─"),
-                    _ => format!("{gap}├─"),
-                };
-                self.row(step, &format!("{prefix}{own}"), rows);
-                let deeper = if index == last_step { "  " } else { "│ " };
-                self.below(step, &format!("{prefix}{gap}{deeper}"), rows);
-            }
-        }
-    }
-
-    fn steps(&self, group: &Node) -> Vec<&Node> {
-        let mut steps: Vec<_> = group
-            .children
-            .iter()
-            .filter_map(|id| self.status.nodes.get(id))
-            .collect();
-        steps.sort_by(|a, b| {
-            (&a.started_at, &a.display_name).cmp(&(&b.started_at, &b.display_name))
-        });
-        steps
+    out.push_str(&format!("{title:<20} \n"));
+    for (name, value) in pairs {
+        let key = format!("{name}:");
+        out.push_str(&format!("  {key:<18} {value}\n"));
     }
 }
 
+fn number(value: Option<&Value>) -> Option<i64> {
+    value.and_then(Value::as_i64).filter(|number| *number > 0)
+}
+
+/// As `1s*(1 cpu),4s*(100Mi memory)`.
+fn resources(value: Option<&Value>) -> Option<String> {
+    let used = value?.as_object()?;
+    let unit = |name: &str| match name {
+        "memory" => "100Mi memory".to_owned(),
+        name => format!("1 {name}"),
+    };
+    let used = used.iter().map(|(name, secs)| {
+        let secs = secs.as_i64().unwrap_or_default();
+        format!("{}*({})", one_unit(secs), unit(name))
+    });
+    let used = used.collect::<Vec<_>>().join(",");
+    (!used.is_empty()).then_some(used)
+}
+
+/// A time of the status.
 fn time(text: Option<&String>) -> Option<Timestamp> {
     text?.parse().ok()
 }
@@ -277,36 +261,4 @@ fn two_units(secs: i64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use expect_test::expect;
-
-    #[test]
-    fn the_tree_is_drawn_as_argo_draws_it() {
-        let status: WorkflowStatus = serde_json::from_value(serde_json::json!({"nodes": {
-            "wf": {"id": "wf", "name": "wf", "displayName": "wf", "type": "Steps", "templateName": "main", "phase": "Succeeded"},
-            "wf-0": {"id": "wf-0", "name": "wf[0]", "displayName": "[0]", "type": "StepGroup", "boundaryID": "wf", "children": ["a"]},
-            "wf-1": {"id": "wf-1", "name": "wf[1]", "displayName": "[1]", "type": "StepGroup", "boundaryID": "wf", "children": ["b", "c"]},
-            "a": {"id": "a", "name": "wf[0].a", "displayName": "a", "type": "Pod", "templateName": "say", "phase": "Succeeded", "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:02Z"},
-            "b": {"id": "b", "name": "wf[1].b", "displayName": "b", "type": "Pod", "templateName": "say", "phase": "Failed", "message": "main: Error (exit code 1)"},
-            "c": {"id": "c", "name": "wf[1].c", "displayName": "c", "type": "Pod", "templateRef": {"name": "t", "template": "say"}, "phase": "Running"}
-        }})).unwrap();
-        let now = "2026-01-01T00:01:00Z".parse().unwrap();
-        expect![[r#"
-            STEP      TEMPLATE  PODNAME            DURATION  MESSAGE
-             ✔ wf     main
-             ├───✔ a  say       wf-say-3986212215  2s
-             └─┬─✖ b  say       wf-say-2760215211            main: Error (exit code 1)
-               └─● c  t/say     wf-say-2743437592
-        "#]]
-        .assert_eq(&tree("wf", &status, now));
-    }
-
-    #[test]
-    fn durations_have_at_most_two_units() {
-        assert_eq!(
-            (two_units(63), two_units(0), one_unit(7200)),
-            ("1 minute 3 seconds".into(), "0 seconds".into(), "2h".into())
-        );
-    }
-}
+mod tests;

@@ -94,9 +94,14 @@ impl World {
         self.ask(Ask { verb: "get", at }, request, Vec::new()).await
     }
 
-    /// Posts an object.
-    pub(crate) async fn post(&self, at: At<'_>, object: Vec<u8>) -> Result<Bytes, Refused> {
-        let request = Request::post(at.place.path(at.namespace))
+    /// Posts an object; `query` begins with `?` where it is not empty.
+    pub(crate) async fn post(
+        &self,
+        at: At<'_>,
+        query: &str,
+        object: Vec<u8>,
+    ) -> Result<Bytes, Refused> {
+        let request = Request::post(format!("{}{query}", at.place.path(at.namespace)))
             .header(header::CONTENT_TYPE, "application/json");
         self.ask(Ask { verb: "create", at }, request, object).await
     }
@@ -238,6 +243,8 @@ impl Ask<'_> {
                 );
                 Refused::Failed(World::failed(what, error))
             }
+            // Where a kind had no namespaces and now has, or the other way round, its old path takes nothing any more.
+            405 => Refused::Unserved(World::failed(self.what(), error)),
             409 if status.reason == "AlreadyExists" => {
                 let source = Said { said: said(status) };
                 Refused::Exists(FireError::permanent_from(self.what(), source))

@@ -278,7 +278,7 @@ impl Changing {
 
     /// Of what is not there yet: as the source says it, without the labels of a `create`.
     async fn create(&self, world: &World, at: At<'_>) -> Result<Fired, Refused> {
-        world.post(at, self.body(at.place)?).await?;
+        world.post(at, "", self.body(at.place)?).await?;
         Ok(Fired::Created {
             api_version: self.kind.api_version.clone(),
             kind: self.kind.kind.clone(),

@@ -25,6 +25,7 @@ mod merge;
 mod nats;
 mod object;
 mod openwhisk;
+mod operate;
 mod pulsar;
 mod slack;
 mod template;
@@ -116,6 +117,8 @@ pub(crate) struct BuildContext<'a> {
     pub(crate) policy: Option<&'a PolicySpec>,
     /// The source as the spec writes it, before the trigger's parameters changed it.
     pub(crate) written: Option<&'a ArtifactSpec>,
+    /// The args as the spec writes them, before the trigger's parameters changed them.
+    pub(crate) args: &'a [String],
 }
 
 /// A trigger of one kind, ready to plan.
@@ -175,3 +178,6 @@ fn validate_tls(tls: Option<&TlsSpec>, problems: &mut Problems) {
         problems.at("tls", |problems| tls.validate(problems));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,6 +113,7 @@ pub(super) fn create(mut object: Vec<u8>, firing: &Firing<'_>) -> Result<Create,
         name,
         object,
         firing: firing.id.text().to_owned(),
+        query: "",
     })
 }
 
@@ -195,9 +196,38 @@ pub(super) struct Create {
     name: String,
     object: Vec<u8>,
     firing: String,
+    query: &'static str,
 }
 
 impl Create {
+    /// The object as it is created.
+    pub(super) fn object(&self) -> &[u8] {
+        &self.object
+    }
+
+    /// The kind, namespace and name of the object.
+    pub(super) fn target(&self) -> (&str, &str, &str) {
+        (&self.kind.kind, &self.namespace, &self.name)
+    }
+
+    /// The same creation of another object, which has a name of its own in its own namespace.
+    pub(super) fn instead(
+        &self,
+        object: Vec<u8>,
+        namespace: &str,
+        name: &str,
+        query: &'static str,
+    ) -> Self {
+        Self {
+            kind: self.kind.clone(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            object,
+            firing: self.firing.clone(),
+            query,
+        }
+    }
+
     fn done(&self, place: &Place, existed: bool) -> Fired {
         let namespace = if place.namespaced {
             self.namespace.clone()
@@ -220,7 +250,7 @@ impl Create {
             name: &self.name,
         };
         let object = without_namespace(&self.object, place)?;
-        match world.post(at, object).await {
+        match world.post(at, self.query, object).await {
             Ok(_) => Ok(self.done(place, false)),
             Err(Refused::Exists(error)) => {
                 // Somebody was faster: ourselves, before a crash or on another replica, or somebody else.

@@ -8,6 +8,8 @@ use kube::core::GroupVersionKind;
 use kube::discovery::{Scope, pinned_kind};
 use serde::Deserialize;
 use tiphys_core::Secrets;
+use tiphys_workflow::operations::Actor;
+use tokio::sync::OnceCell;
 
 use super::FireError;
 use super::api::At;
@@ -22,6 +24,7 @@ pub(crate) struct World {
     pub(crate) artifacts: Artifacts,
     places: Mutex<HashMap<Kind, Arc<Place>>>,
     logged: Mutex<HashMap<String, Instant>>,
+    actor: OnceCell<Actor>,
 }
 
 /// A kind of object.
@@ -95,7 +98,15 @@ impl World {
             artifacts: Artifacts::new(private),
             places: Mutex::default(),
             logged: Mutex::default(),
+            actor: OnceCell::new(),
         }
+    }
+
+    /// Who this sensor is to the API; asked for once.
+    pub(crate) async fn actor(&self) -> Actor {
+        let ask = || async { Actor::of(&self.client).await.ok_or(()) };
+        let asked = self.actor.get_or_try_init(ask).await;
+        asked.map_or_else(|()| Actor::default(), Clone::clone)
     }
 
     /// Where objects of a kind are; asked for once.

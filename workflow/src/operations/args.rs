@@ -463,7 +463,7 @@ impl Parser<'_> {
             Does::Memoized => self.read.memoized = on,
             Does::RestartSuccessful => self.read.restart_successful = on,
             Does::Never(why) if on => {
-                self.problem(index, format!("flag {name} must not be set: {why}"))
+                self.problem(index, format!("flag {name} must not be set: {why}"));
             }
             _ => self.read.without_effect.push(name.to_owned()),
         }

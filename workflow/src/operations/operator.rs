@@ -537,29 +537,29 @@ impl Operator {
 }
 
 impl Actor {
-    /// Who this client is to the API; nobody in particular where the API does not tell.
-    pub async fn of(client: &Client) -> Self {
+    /// Who this client is to the API; nobody in particular where the API tells nobody, nothing where it is away.
+    pub async fn of(client: &Client) -> Option<Self> {
         let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
         let request = Request::new("/apis/authentication.k8s.io/v1/selfsubjectreviews")
             .create(&PostParams::default(), review.to_string().into_bytes());
         let Ok(request) = request else {
-            return Self::default();
+            return None;
         };
-        let told = told(client.request(request).await);
+        let told: Value = match client.request(request).await {
+            Ok(told) => told,
+            Err(kube::Error::Api(status)) if status.code < 500 => return Some(Self::default()),
+            Err(error) => {
+                tracing::debug!(error = %tiphys_core::tasks::chain(&error), "the API does not say who we are");
+                return None;
+            }
+        };
         let name = told.pointer("/status/userInfo/username");
         let name = name.and_then(Value::as_str).unwrap_or_default();
         let subject = if name == "system:anonymous" { "" } else { name };
-        Self {
+        Some(Self {
             subject: subject.to_owned(),
-        }
+        })
     }
-}
-
-fn told(answer: Result<Value, kube::Error>) -> Value {
-    answer.unwrap_or_else(|error| {
-        tracing::debug!(error = %tiphys_core::tasks::chain(&error), "the API does not say who we are");
-        Value::Null
-    })
 }
 
 fn name_of(workflow: &Value) -> &str {

@@ -157,20 +157,22 @@ fn memoized(old: &Value, old_name: &str, new_name: &str, now: Timestamp) -> Valu
         new_nodes.insert(new_id.clone(), Value::Object(node));
     }
     super::graph::unlink(&mut new_nodes, &dropped);
-    let mut status = json!({
+    let mut status = Map::new();
+    let blank = json!({
         "phase": "",
         "startedAt": null,
         "finishedAt": null,
         "conditions": [{"type": "Completed", "status": "False"}],
         "nodes": new_nodes,
     });
-    if let Some(stored) = old
-        .pointer("/status/storedTemplates")
-        .filter(|stored| !stored.is_null())
-    {
-        status["storedTemplates"] = stored.clone();
+    if let Value::Object(blank) = blank {
+        status.extend(blank);
     }
-    status
+    let stored = old.pointer("/status/storedTemplates");
+    if let Some(stored) = stored.filter(|stored| !stored.is_null()) {
+        status.insert("storedTemplates".to_owned(), stored.clone());
+    }
+    Value::Object(status)
 }
 
 fn is_own(node: &Map<String, Value>, key: &str, value: &str) -> bool {
