@@ -13,6 +13,7 @@
 )]
 
 pub mod argo_crds;
+pub mod artifacts;
 pub mod chaos;
 pub mod http_sink;
 pub mod kubernetes;
@@ -24,6 +25,7 @@ pub mod tiphys;
 pub mod tls;
 pub mod wait;
 
+pub use artifacts::{Bucket, GitServer};
 pub use http_sink::{Answer, HttpSink, Received};
 pub use kubernetes::{ApiServer, ApiServerOptions, Authorization};
 pub use nats::{Nats, NatsAuth, NatsCluster, NatsOptions};

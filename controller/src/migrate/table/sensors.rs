@@ -199,6 +199,29 @@ pub(super) const ROWS: &[Difference] = &[
         "half an object is none",
     ),
     row(
+        "git-ssh",
+        "a `git` source may be read over ssh, with `sshKeySecret`",
+        "over https and http only; a Sensor with another URL does not start",
+        "ssh is not supported yet",
+    )
+    .found(
+        Stops,
+        "read it over https, with creds or githubApp",
+        triggers::git_ssh,
+    ),
+    row(
+        "git-no-clone",
+        "a `git` source is cloned into a folder, with its submodules",
+        "only what leads to the file is fetched, into memory: `cloneDirectory` has no effect, submodules are not read",
+        "a folder of a pod fills up and is shared by firings",
+    ),
+    row(
+        "file-confined",
+        "a `file` source may be any file of the pod",
+        "an absolute path, links that stay in its folder, nothing of `/proc`, `/dev` or the pod's credentials; a parameter chooses within the folder that the spec names",
+        "an event must not choose what is read",
+    ),
+    row(
         "consumers-removed",
         "a `Sensor` that is deleted leaves its consumers and state on the bus",
         "they are removed",
