@@ -29,6 +29,7 @@ mod crds;
 mod decisions;
 mod faults;
 mod manifests;
+mod objects;
 mod reload;
 mod runs;
 mod scene;
