@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tiphys_core::tasks::chain;
 
-use super::cache::{Known, wanted_hash};
 use super::child::{self, Child, ChildKey, Settled};
+use super::known::Known;
 use super::wanted::{Made, Wanted};
 use super::workload::controller_label;
 
@@ -70,7 +70,7 @@ pub(crate) async fn apply(
     before: Option<&(Child, Option<Settled>)>,
 ) -> Result<Option<Applied>, ApplyError> {
     let object = complete(owner, wanted);
-    let hash = wanted_hash(&object);
+    let hash = child::hash(&object.to_string());
     if let Some((child, Some(settled))) = before
         && settled.wanted == hash
         && settled.fingerprint == child.fingerprint

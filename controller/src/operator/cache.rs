@@ -1,77 +1,20 @@
 //! What the watches have seen, and who must be looked at because of it. It asks nobody.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use kube::api::DynamicObject;
 use kube::runtime::watcher::Event;
 use serde_json::Value;
 
-use super::child::{self, Child, ChildKey, Settled};
+use super::child::{Child, ChildKey, Settled, Settlement};
+use super::holders::{Contents, HolderKey, Holders};
+use super::known::Known;
 use super::queue::Job;
 use super::wanted::Made;
 use super::watches::Watched;
 use super::workload::references::Holder;
 use crate::hosting::{Kind, ObjectKey};
-
-/// A user's object.
-#[derive(Debug, Clone)]
-pub(crate) struct Known {
-    pub(crate) key: ObjectKey,
-    pub(crate) uid: String,
-    pub(crate) generation: i64,
-    pub(crate) version: String,
-    /// Whether it goes away as soon as nobody holds it.
-    pub(crate) deleting: bool,
-    pub(crate) finalizers: Vec<String>,
-    pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) annotations: BTreeMap<String, String>,
-    /// The whole of it.
-    pub(crate) object: Value,
-}
-
-impl Known {
-    fn read(kind: Kind, object: &DynamicObject) -> Option<Self> {
-        let metadata = &object.metadata;
-        Some(Self {
-            key: ObjectKey {
-                kind,
-                namespace: metadata.namespace.clone().unwrap_or_default(),
-                name: metadata.name.clone()?,
-            },
-            uid: metadata.uid.clone().unwrap_or_default(),
-            generation: metadata.generation.unwrap_or(0),
-            version: metadata.resource_version.clone().unwrap_or_default(),
-            deleting: metadata.deletion_timestamp.is_some(),
-            finalizers: metadata.finalizers.clone().unwrap_or_default(),
-            labels: metadata.labels.clone().unwrap_or_default(),
-            annotations: metadata.annotations.clone().unwrap_or_default(),
-            object: serde_json::to_value(object).ok()?,
-        })
-    }
-
-    pub(crate) fn spec(&self) -> &Value {
-        self.object.get("spec").unwrap_or(&Value::Null)
-    }
-
-    pub(crate) fn status(&self) -> &Value {
-        self.object.get("status").unwrap_or(&Value::Null)
-    }
-
-    /// The EventBus that an EventSource or Sensor names.
-    pub(crate) fn bus_name(&self) -> &str {
-        match self.spec().get("eventBusName").and_then(Value::as_str) {
-            None | Some("") => "default",
-            Some(name) => name,
-        }
-    }
-}
-
-/// What a Secret or ConfigMap holds, as hashes by key; none where it does not exist.
-pub(crate) type Contents = Option<Arc<BTreeMap<String, String>>>;
-
-/// A Secret or ConfigMap: what holds it, its namespace, its name.
-pub(crate) type HolderKey = (Holder, String, String);
 
 /// See the module.
 #[derive(Default)]
@@ -82,18 +25,14 @@ pub(crate) struct Cache {
     children: HashMap<ChildKey, Child>,
     by_owner: HashMap<String, BTreeSet<ChildKey>>,
     settled: HashMap<ChildKey, Settled>,
-    /// Who refers to a Secret or ConfigMap.
-    users: HashMap<HolderKey, BTreeSet<ObjectKey>>,
-    refers: HashMap<ObjectKey, BTreeSet<HolderKey>>,
-    contents: HashMap<HolderKey, Contents>,
+    /// The uids of what has ended while somebody may be at work on it.
+    dead: HashSet<String>,
+    holders: Holders,
     /// What a listing in progress has not shown yet.
     missing: HashMap<Watched, HashSet<(String, String)>>,
     listed: HashSet<Watched>,
     /// Watches that the API server refuses: their objects count as absent.
     refused: HashSet<Watched>,
-    /// Grows with each change of a Secret or ConfigMap that somebody refers to.
-    turn: u64,
-    changed: HashMap<HolderKey, u64>,
 }
 
 impl Cache {
@@ -180,8 +119,8 @@ impl Cache {
                     .filter(|key| key.made == made)
                     .map(|key| (key.namespace.clone(), key.name.clone()));
                 let referred = self
-                    .users
-                    .keys()
+                    .holders
+                    .named()
                     .filter(|(holder, ..)| Some(*holder) == holder_of(made))
                     .map(|(_, namespace, name)| (namespace.clone(), name.clone()));
                 children.chain(referred).collect()
@@ -302,6 +241,7 @@ impl Cache {
         let Some(child) = self.children.remove(&key) else {
             return Vec::new();
         };
+        self.dead.insert(child.uid.clone());
         if let Some(children) = self.by_owner.get_mut(&child.owner.uid) {
             children.remove(&key);
             if children.is_empty() {
@@ -340,41 +280,20 @@ impl Cache {
         (sources.len(), sensors.len())
     }
 
-    /// Who refers to a Secret or ConfigMap that has changed; what is known of it is forgotten.
+    /// Who refers to a Secret or ConfigMap that has changed.
     fn touched(&mut self, made: Made, namespace: &str, name: &str) -> Vec<Job> {
         let Some(holder) = holder_of(made) else {
             return Vec::new();
         };
-        let key = (holder, namespace.to_owned(), name.to_owned());
-        let Some(users) = self.users.get(&key) else {
-            return Vec::new();
-        };
-        self.contents.remove(&key);
-        self.turn = self.turn.saturating_add(1);
-        self.changed.insert(key.clone(), self.turn);
-        users.iter().cloned().map(Job::Object).collect()
+        let users = self
+            .holders
+            .touched((holder, namespace.to_owned(), name.to_owned()));
+        users.into_iter().map(Job::Object).collect()
     }
 
     /// Notes what an object refers to, so that a change of that wakes it.
     pub(crate) fn refer(&mut self, key: &ObjectKey, holders: BTreeSet<HolderKey>) {
-        let before = if holders.is_empty() {
-            self.refers.remove(key)
-        } else {
-            self.refers.insert(key.clone(), holders.clone())
-        };
-        for gone in before.unwrap_or_default().difference(&holders) {
-            if let Some(users) = self.users.get_mut(gone) {
-                users.remove(key);
-                if users.is_empty() {
-                    self.users.remove(gone);
-                    self.contents.remove(gone);
-                    self.changed.remove(gone);
-                }
-            }
-        }
-        for holder in holders {
-            self.users.entry(holder).or_default().insert(key.clone());
-        }
+        self.holders.refer(key, holders);
     }
 
     /// What is known of the Secrets and ConfigMaps that an object refers to.
@@ -387,16 +306,14 @@ impl Cache {
             };
             !self.refused.contains(&Watched::Made(made))
         };
-        let holders = self.refers.get(key).into_iter().flatten();
-        holders
-            .filter(|holder| trusted(holder.0))
-            .filter_map(|holder| Some((holder.clone(), self.contents.get(holder)?.clone())))
-            .collect()
+        let mut known = self.holders.contents_for(key);
+        known.retain(|(holder, ..), _| trusted(*holder));
+        known
     }
 
     /// The moment, for telling what changes after it.
     pub(crate) const fn turn(&self) -> u64 {
-        self.turn
+        self.holders.turn()
     }
 
     /// Takes in what somebody has read since `turn`, unless it has changed after that.
@@ -405,15 +322,13 @@ impl Cache {
         turn: u64,
         read: impl IntoIterator<Item = (HolderKey, Contents)>,
     ) {
-        for (key, contents) in read {
-            let stale = self
-                .changed
-                .get(&key)
-                .is_some_and(|changed| *changed > turn);
-            if !stale && self.users.contains_key(&key) {
-                self.contents.insert(key, contents);
-            }
-        }
+        self.holders.read(turn, read);
+    }
+
+    /// Every object of a kind.
+    pub(crate) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Arc<Known>> {
+        let objects = self.objects.values();
+        objects.filter(move |known| known.key.kind == kind)
     }
 
     /// An object.
@@ -449,17 +364,39 @@ impl Cache {
         orphan.then(|| child.clone())
     }
 
-    /// Takes in what an apply has left behind; the watch will say the same a moment later.
-    pub(crate) fn settle(&mut self, child: Child, settled: Settled) {
-        if self.living.contains_key(&child.owner.uid) {
+    /// Takes in what an apply has left behind; the watch will say the same a moment later. What it has said since, which
+    /// may be somebody else's change or the object's end, is newer.
+    pub(crate) fn settle(&mut self, applied: Settlement) {
+        let Settlement {
+            child,
+            settled,
+            before,
+        } = applied;
+        let here = self.children.get(&child.key);
+        let newer = here.map(|here| &here.version) != before.as_ref();
+        if !self.living.contains_key(&child.owner.uid) || self.dead.contains(&child.uid) {
+            return;
+        }
+        if here.is_some() || before.is_none() {
             self.settled.insert(child.key.clone(), settled);
+        }
+        if !newer {
             self.put_child(child);
         }
     }
 
+    /// Forgets which objects have ended: nobody is at work who could speak of them.
+    pub(crate) fn at_rest(&mut self) {
+        self.dead.clear();
+    }
+
     /// Takes in a status that has been written, and gives who waits for it; the watch will say the same a moment later.
-    pub(crate) fn wrote_status(&mut self, key: &ObjectKey, uid: &str, status: Value) -> Vec<Job> {
-        let Some(known) = self.objects.get_mut(key).filter(|known| known.uid == uid) else {
+    pub(crate) fn wrote_status(&mut self, seen: &Known, status: Value) -> Vec<Job> {
+        let key = &seen.key;
+        let found = self.objects.get_mut(key);
+        let Some(known) =
+            found.filter(|known| known.uid == seen.uid && known.version == seen.version)
+        else {
             return Vec::new();
         };
         if let Some(object) = Arc::make_mut(known).object.as_object_mut() {
@@ -491,9 +428,4 @@ const fn holder_of(made: Made) -> Option<Holder> {
         Made::ConfigMap => Some(Holder::ConfigMap),
         _ => None,
     }
-}
-
-/// Whether two descriptions of what is wanted are the same.
-pub(crate) fn wanted_hash(object: &Value) -> u64 {
-    child::hash(&object.to_string())
 }

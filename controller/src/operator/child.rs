@@ -68,6 +68,14 @@ pub(crate) struct Settled {
     pub(crate) fingerprint: u64,
 }
 
+/// An object after an apply, and its version before that; none where it was not there.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Settlement {
+    pub(crate) child: Child,
+    pub(crate) settled: Settled,
+    pub(crate) before: Option<String>,
+}
+
 impl Child {
     /// Reads an object; none where it is not controlled by one of ours.
     pub(crate) fn read(made: Made, object: &DynamicObject) -> Option<Self> {

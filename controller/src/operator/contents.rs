@@ -8,7 +8,7 @@ use kube::{Api, Client};
 use sha2::{Digest as _, Sha256};
 
 use super::apply::hex;
-use super::cache::{Contents, HolderKey};
+use super::holders::{Contents, HolderKey};
 use super::workload::references::{Holder, Reference};
 
 /// What references come to.

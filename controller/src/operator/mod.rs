@@ -16,6 +16,8 @@ mod child;
 mod conditions;
 mod contents;
 pub(crate) mod eventbus;
+mod holders;
+mod known;
 mod lease;
 mod notices;
 mod pool;

@@ -8,7 +8,7 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use tiphys_core::tasks::chain;
 
-use super::cache::Known;
+use super::known::Known;
 use crate::check::API_VERSION;
 
 /// How the controller is called in them.

@@ -14,13 +14,14 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::OperatorOptions;
 use super::cache::Cache;
 use super::notices::Notices;
+use super::pool::Followed;
 use super::queue::{Job, Queue};
-use super::reconcile::{self, Context, Outcome};
+use super::reconcile::{self, Context, Outcome, View};
 use super::settings::Settings;
 use super::watches::{self, Watched};
+use super::{OperatorOptions, Workloads};
 use crate::hosting::{Kind, Snapshot};
 
 /// How many objects are worked on at once. More would only wait for the API server.
@@ -38,17 +39,23 @@ pub(super) struct Run {
     trouble: HashMap<Watched, String>,
     synced: bool,
     quiet: bool,
+    pool: Option<Followed>,
 }
 
 impl Run {
     pub(super) fn new(options: &OperatorOptions, state: watch::Sender<Snapshot>) -> Self {
         let settings = options.settings.clone();
         let current = Arc::new(settings.borrow().clone());
+        let pool = match &options.workloads {
+            Workloads::Pods => None,
+            Workloads::Pooled(pool) => Some(Followed::new(pool.clone())),
+        };
         Self {
+            pool,
             context: Context {
                 client: options.client.clone(),
                 settings: current,
-                workloads: options.workloads,
+                workloads: options.workloads.clone(),
                 notices: Notices::new(options.client.clone(), options.identity.clone()),
             },
             cache: Cache::default(),
@@ -83,6 +90,11 @@ impl Run {
                 Some((watched, event)) = seen.next() => self.on_event(watched, event),
                 Some((job, outcome)) = looks.next(), if !looks.is_empty() => self.on_done(job, outcome),
                 Ok(()) = self.settings.changed() => self.on_settings(),
+                keys = Followed::changed(&mut self.pool, &self.cache) => {
+                    for key in keys {
+                        self.queue.add(Job::Object(key));
+                    }
+                }
                 () = due => {}
             }
             self.tell();
@@ -95,10 +107,13 @@ impl Run {
             let Some(job) = self.queue.take(Instant::now()) else {
                 return;
             };
-            let Some(view) = reconcile::view(&mut self.cache, &job) else {
+            let Some(mut view) = reconcile::view(&mut self.cache, &job) else {
                 self.queue.done(job, reconcile::NOTHING, Instant::now());
                 continue;
             };
+            if let (Some(pool), View::Object(view)) = (&mut self.pool, &mut view) {
+                view.pool_ports = pool.ports_for(&view.known, &self.cache);
+            }
             let look = reconcile::look(self.context.clone(), job, view);
             looks.push(Box::pin(look));
         }
@@ -118,6 +133,9 @@ impl Run {
         }
         if !self.synced && self.cache.is_synced() {
             self.synced = true;
+            if let Some(pool) = &mut self.pool {
+                pool.learn(&self.cache);
+            }
             tracing::info!(
                 event_buses = self.cache.count(Kind::EventBus),
                 event_sources = self.cache.count(Kind::EventSource),
@@ -170,13 +188,13 @@ impl Run {
             status,
             turn,
         } = outcome;
-        for (child, settled) in applied {
-            self.cache.settle(child, settled);
+        for applied in applied {
+            self.cache.settle(applied);
         }
         self.cache.read(turn, read);
         self.queue.done(job, next, Instant::now());
-        if let Some((key, uid, status)) = status {
-            for job in self.cache.wrote_status(&key, &uid, status) {
+        if let Some((seen, status)) = status {
+            for job in self.cache.wrote_status(&seen, status) {
                 self.queue.add(job);
             }
         }
@@ -197,6 +215,9 @@ impl Run {
     /// Readiness, and a line in the log when the work is done.
     fn tell(&mut self) {
         let quiet = self.queue.busy() == 0;
+        if quiet {
+            self.cache.at_rest();
+        }
         if self.synced && quiet && !self.quiet {
             tracing::debug!(later = self.queue.len(), "nothing to do");
         }

@@ -16,7 +16,7 @@ use super::{Context, ObjectView, Outcome, bring};
 use crate::check::{self, Checked};
 use crate::hosting::Kind;
 use crate::operator::apply;
-use crate::operator::cache::Known;
+use crate::operator::known::Known;
 use crate::operator::conditions::{self, Conditions, Said};
 use crate::operator::eventbus::{self, Bus, Secrets};
 use crate::operator::notices::Weight;
@@ -105,7 +105,7 @@ async fn make(
     let applied = outcome
         .applied
         .iter()
-        .map(|(child, _)| child)
+        .map(|applied| &applied.child)
         .find(|child| child.key.made == Made::StatefulSet)
         .and_then(|child| child.object.clone());
     let servers = eventbus::readiness(bus, applied.or(stateful_set).as_deref());

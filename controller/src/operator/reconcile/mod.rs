@@ -2,10 +2,11 @@
 
 mod bus;
 mod orphan;
+mod pooled;
 mod report;
 mod workload;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -15,14 +16,16 @@ use serde_json::Value;
 
 use super::Workloads;
 use super::apply::{self, Applied, ApplyError, Done};
-use super::cache::{Cache, Contents, HolderKey, Known};
-use super::child::{Child, ChildKey, Settled};
+use super::cache::Cache;
+use super::holders::{Contents, HolderKey};
+use super::known::Known;
+use super::child::{Child, ChildKey, Settled, Settlement};
 use super::notices::{Notices, Weight};
 use super::queue::{Job, Next};
 use super::settings::Settings;
 use super::wanted::Wanted;
 use super::workload::references;
-use crate::hosting::{Kind, ObjectKey};
+use crate::hosting::Kind;
 
 /// What every look needs.
 #[derive(Clone)]
@@ -48,6 +51,8 @@ pub(crate) struct ObjectView {
     /// Of an EventBus: how many EventSources and Sensors name it.
     pub(crate) connected: (usize, usize),
     pub(crate) contents: HashMap<HolderKey, Contents>,
+    /// Of an EventSource of the pool: the ports that stand for those of its spec.
+    pub(crate) pool_ports: BTreeMap<u16, u16>,
     pub(crate) turn: u64,
 }
 
@@ -57,10 +62,10 @@ pub(crate) const NOTHING: Next = Next::Wait;
 /// What a look has done.
 pub(crate) struct Outcome {
     pub(crate) next: Next,
-    pub(crate) applied: Vec<(Child, Settled)>,
+    pub(crate) applied: Vec<Settlement>,
     pub(crate) read: Vec<(HolderKey, Contents)>,
-    /// The status as it is now, where it was written.
-    pub(crate) status: Option<(ObjectKey, String, Value)>,
+    /// The object as it was seen, and the status that was written to it.
+    pub(crate) status: Option<(Arc<Known>, Value)>,
     pub(crate) turn: u64,
 }
 
@@ -103,6 +108,7 @@ pub(crate) fn view(cache: &mut Cache, job: &Job) -> Option<View> {
                     Kind::EventSource | Kind::Sensor => (0, 0),
                 },
                 contents: cache.contents_for(key),
+                pool_ports: BTreeMap::new(),
                 turn: cache.turn(),
                 known,
             })))
@@ -196,7 +202,11 @@ async fn bring(
                 .say(known, Weight::Normal, "Apply", reason, &note)
                 .await;
         }
-        outcome.applied.push((child, settled));
+        outcome.applied.push(Settlement {
+            child,
+            settled,
+            before: before.map(|(before, _)| before.version.clone()),
+        });
     }
     Ok(())
 }

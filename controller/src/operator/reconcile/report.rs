@@ -1,5 +1,7 @@
 //! Writes what has become of an object into its status, and an Event where that is news. Nothing where nothing is new.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use kube::Api;
 use kube::api::{DynamicObject, Patch, PatchParams};
@@ -8,8 +10,8 @@ use tiphys_core::tasks::chain;
 
 use super::{Context, Outcome};
 use crate::operator::apply::MANAGER;
-use crate::operator::cache::Known;
 use crate::operator::conditions::{Conditions, Said, Truth};
+use crate::operator::known::Known;
 use crate::operator::notices::Weight;
 use crate::operator::queue::Next;
 
@@ -46,7 +48,7 @@ pub(super) async fn report(
     let news = is_news(old, &ready);
     match write(context, known, &status).await {
         Ok(()) => {
-            outcome.status = Some((known.key.clone(), known.uid.clone(), status));
+            outcome.status = Some((Arc::new(known.clone()), status));
         }
         // It is gone, and so is what was to be said.
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return,

@@ -11,12 +11,12 @@ use tiphys_eventbus::{BusConfig, BusStatusConfig};
 use tiphys_eventsource::{Replicas, ServiceSpec};
 
 use super::report::report;
-use super::{Context, ObjectView, Outcome, bring};
+use super::{Context, ObjectView, Outcome, bring, pooled};
 use crate::check::{self, Checked};
 use crate::hosting::Kind;
 use crate::operator::Workloads;
 use crate::operator::apply::{self, ApplyError};
-use crate::operator::cache::Known;
+use crate::operator::known::Known;
 use crate::operator::child::Rollout;
 use crate::operator::conditions::{self, Conditions, Said};
 use crate::operator::contents;
@@ -40,12 +40,8 @@ pub(super) async fn look(context: &Context, view: ObjectView) -> Outcome {
         }
         return outcome;
     }
-    if context.workloads == Workloads::Pooled {
-        // It is hosted, and whoever hosts it says how it stands. Its pods from before are not needed any more.
-        if let Err((_, error)) = bring(context, &view, &[], &mut outcome).await {
-            tracing::warn!(name = known.key.name, error = %chain(&error), "cannot remove the pods of a hosted object");
-            outcome.next = Next::Retry;
-        }
+    if let Workloads::Pooled(pool) = &context.workloads {
+        pooled::look(context, pool, &view, &mut outcome).await;
         return outcome;
     }
     let mut conditions = Conditions::new(known.key.kind);
@@ -104,11 +100,11 @@ pub(super) async fn set_finalizers(
 }
 
 /// An object that can run: what of it decides about its pods.
-struct Runnable {
+pub(super) struct Runnable {
     template: Option<PodTemplateSpec>,
     replicas: Option<i32>,
     revision_history_limit: Option<i32>,
-    service: Option<ServiceSpec>,
+    pub(super) service: Option<ServiceSpec>,
     single: bool,
 }
 
@@ -201,7 +197,7 @@ async fn make(
     let applied = outcome
         .applied
         .iter()
-        .find_map(|(child, _)| child.rollout.clone());
+        .find_map(|applied| applied.child.rollout.clone());
     conditions::pods(applied.or(rollout).as_ref())
 }
 
@@ -247,7 +243,7 @@ fn deployment_name(view: &ObjectView) -> String {
 }
 
 /// What an examination of the spec comes to.
-enum Checkup {
+pub(super) enum Checkup {
     Runs(Box<Runnable>),
     /// The spec must change.
     Wrong,
@@ -255,7 +251,7 @@ enum Checkup {
     Unsupported,
 }
 
-fn check(known: &Known, conditions: &mut Conditions) -> Checkup {
+pub(super) fn check(known: &Known, conditions: &mut Conditions) -> Checkup {
     let mut problems = Problems::default();
     let document = Document::from_object(known.object.clone());
     let checked = check::check(&document, &mut problems);
@@ -373,7 +369,7 @@ fn say_problems(kind: Kind, problems: &Problems, conditions: &mut Conditions) {
 }
 
 /// How the bus is reached, or why it cannot be used.
-fn usable_bus(view: &ObjectView) -> Result<BusStatusConfig, Said> {
+pub(super) fn usable_bus(view: &ObjectView) -> Result<BusStatusConfig, Said> {
     let known = &view.known;
     let name = known.bus_name();
     let Some(bus) = &view.bus else {

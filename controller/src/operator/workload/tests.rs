@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use expect_test::{Expect, expect};
+use expect_test::{ExpectFile, expect_file};
 use serde_json::{Value, json};
 use tiphys_core::manifest;
 use tiphys_eventbus::BusStatusConfig;
@@ -85,12 +85,12 @@ fn readable(mut object: Value) -> Value {
     object
 }
 
-fn check(objects: Vec<Value>, expected: &Expect) {
+fn check(objects: Vec<Value>, expected: &ExpectFile) {
     let text: Vec<String> = objects
         .into_iter()
         .map(|object| serde_json::to_string_pretty(&readable(object)).unwrap())
         .collect();
-    expected.assert_eq(&text.join("\n---\n"));
+    expected.assert_eq(&format!("{}\n", text.join("\n---\n")));
 }
 
 /// Names of volumes, and where they are mounted.
@@ -124,248 +124,7 @@ spec:
 ",
         jetstream(),
     );
-    check(
-        objects,
-        &expect![[r#"
-        {
-          "metadata": {
-            "name": "webhook-eventsource-64chs",
-            "labels": {
-              "controller": "eventsource-controller",
-              "eventsource-name": "webhook",
-              "owner-name": "webhook",
-              "team": "a"
-            }
-          },
-          "spec": {
-            "replicas": 1,
-            "selector": {
-              "matchLabels": {
-                "controller": "eventsource-controller",
-                "eventsource-name": "webhook",
-                "owner-name": "webhook"
-              }
-            },
-            "strategy": {
-              "type": "RollingUpdate",
-              "rollingUpdate": {
-                "maxSurge": "25%",
-                "maxUnavailable": "25%"
-              }
-            },
-            "template": {
-              "metadata": {
-                "labels": {
-                  "controller": "eventsource-controller",
-                  "eventsource-name": "webhook",
-                  "owner-name": "webhook"
-                }
-              },
-              "spec": {
-                "terminationGracePeriodSeconds": 45,
-                "containers": [
-                  {
-                    "name": "main",
-                    "image": "tiphys:test",
-                    "args": [
-                      "eventsource"
-                    ],
-                    "env": [
-                      {
-                        "name": "EVENTSOURCE_OBJECT",
-                        "value": {
-                          "metadata": {
-                            "name": "webhook",
-                            "namespace": "ns"
-                          },
-                          "spec": {
-                            "service": {
-                              "ports": [
-                                {
-                                  "port": 12000,
-                                  "targetPort": 12000
-                                }
-                              ],
-                              "metadata": {
-                                "labels": {
-                                  "team": "b",
-                                  "tier": "front"
-                                },
-                                "annotations": {
-                                  "note": "x"
-                                }
-                              }
-                            },
-                            "webhook": {
-                              "example": {
-                                "port": "12000",
-                                "endpoint": "/example",
-                                "method": "POST"
-                              }
-                            }
-                          }
-                        }
-                      },
-                      {
-                        "name": "EVENTBUS_SUBJECT",
-                        "value": "eventbus-ns"
-                      },
-                      {
-                        "name": "LEADER_ELECTION",
-                        "value": ""
-                      },
-                      {
-                        "name": "EVENTBUS_CONFIG",
-                        "value": {
-                          "jetstream": {
-                            "url": "nats://eventbus-default-js-svc.ns.svc:4222",
-                            "accessSecret": {
-                              "name": "eventbus-default-js-client-auth",
-                              "key": "client-auth"
-                            }
-                          }
-                        }
-                      },
-                      {
-                        "name": "TIPHYS_DATA_DIR",
-                        "value": "/tmp/tiphys"
-                      },
-                      {
-                        "name": "POD_NAME",
-                        "valueFrom": {
-                          "fieldRef": {
-                            "apiVersion": "v1",
-                            "fieldPath": "metadata.name"
-                          }
-                        }
-                      },
-                      {
-                        "name": "NAMESPACE",
-                        "valueFrom": {
-                          "fieldRef": {
-                            "apiVersion": "v1",
-                            "fieldPath": "metadata.namespace"
-                          }
-                        }
-                      }
-                    ],
-                    "ports": [
-                      {
-                        "name": "metrics",
-                        "containerPort": 7777,
-                        "protocol": "TCP"
-                      }
-                    ],
-                    "securityContext": {
-                      "allowPrivilegeEscalation": false,
-                      "capabilities": {
-                        "drop": [
-                          "ALL"
-                        ]
-                      },
-                      "readOnlyRootFilesystem": true,
-                      "runAsNonRoot": true,
-                      "seccompProfile": {
-                        "type": "RuntimeDefault"
-                      }
-                    },
-                    "startupProbe": {
-                      "httpGet": {
-                        "path": "/livez",
-                        "port": "metrics",
-                        "scheme": "HTTP"
-                      },
-                      "periodSeconds": 2,
-                      "timeoutSeconds": 5,
-                      "failureThreshold": 60
-                    },
-                    "livenessProbe": {
-                      "httpGet": {
-                        "path": "/livez",
-                        "port": "metrics",
-                        "scheme": "HTTP"
-                      },
-                      "periodSeconds": 10,
-                      "timeoutSeconds": 5,
-                      "failureThreshold": 6
-                    },
-                    "readinessProbe": {
-                      "httpGet": {
-                        "path": "/readyz",
-                        "port": "metrics",
-                        "scheme": "HTTP"
-                      },
-                      "periodSeconds": 5,
-                      "timeoutSeconds": 5,
-                      "failureThreshold": 3
-                    },
-                    "volumeMounts": [
-                      {
-                        "name": "auth-volume",
-                        "mountPath": "/etc/eventbus/auth",
-                        "readOnly": true
-                      },
-                      {
-                        "name": "tmp",
-                        "mountPath": "/tmp"
-                      }
-                    ]
-                  }
-                ],
-                "volumes": [
-                  {
-                    "name": "auth-volume",
-                    "secret": {
-                      "secretName": "eventbus-default-js-client-auth",
-                      "items": [
-                        {
-                          "key": "client-auth",
-                          "path": "auth.yaml"
-                        }
-                      ]
-                    }
-                  },
-                  {
-                    "name": "tmp",
-                    "emptyDir": {}
-                  }
-                ]
-              }
-            }
-          }
-        }
-        ---
-        {
-          "metadata": {
-            "name": "webhook-eventsource-svc",
-            "labels": {
-              "controller": "eventsource-controller",
-              "eventsource-name": "webhook",
-              "owner-name": "webhook",
-              "team": "a",
-              "tier": "front"
-            },
-            "annotations": {
-              "note": "x"
-            }
-          },
-          "spec": {
-            "type": "ClusterIP",
-            "ports": [
-              {
-                "port": 12000,
-                "targetPort": 12000,
-                "protocol": "TCP"
-              }
-            ],
-            "selector": {
-              "controller": "eventsource-controller",
-              "eventsource-name": "webhook",
-              "owner-name": "webhook"
-            }
-          }
-        }"#]],
-    );
+    check(objects, &expect_file!["snapshots/webhook.json"]);
 }
 
 #[test]
@@ -408,7 +167,7 @@ spec:
 ",
         json!({ "jetstream": { "url": "nats://a:4222" } }),
     );
-    check(objects, &expect![[""]]);
+    check(objects, &expect_file!["snapshots/sensor.json"]);
 }
 
 #[test]
