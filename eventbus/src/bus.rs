@@ -11,6 +11,8 @@ use tiphys_core::Event;
 use tiphys_core::envelope::EnvelopeError;
 use tokio::sync::watch;
 
+use crate::journal::{AskError, Journal, JournalLimits, Questions};
+
 /// A bus. Cloning shares it; it closes when [`Bus::close`] is called.
 #[derive(Clone)]
 pub struct Bus {
@@ -351,6 +353,29 @@ impl Bus {
         self.backend.state(bucket).await
     }
 
+    /// A journal beside the stream. `None` where the bus has no server: files do that on one machine.
+    /// `name`: letters, digits, `-` and `_`.
+    #[must_use]
+    pub fn journal(&self, name: &str, limits: JournalLimits) -> Option<Arc<dyn Journal>> {
+        self.backend.journal(name, limits)
+    }
+
+    /// Begins to answer questions to a name. Of several who serve it one gets each question.
+    ///
+    /// # Errors
+    /// [`SubscribeError::Refused`] where the bus has no server.
+    pub async fn serve(&self, name: &[&str]) -> Result<Questions, SubscribeError> {
+        self.backend.serve(name).await
+    }
+
+    /// Asks whoever serves a name, and waits for the answer as long as somebody is at work on it.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn ask(&self, name: &[&str], body: Bytes) -> Result<Bytes, AskError> {
+        self.backend.ask(name, body).await
+    }
+
     /// Writes out what is in hand and lets go of files and connections.
     pub async fn close(&self) {
         self.backend.close().await;
@@ -374,6 +399,17 @@ pub(crate) trait Backend: Send + Sync {
     async fn durables(&self, prefix: &str) -> Result<Vec<String>, SubscribeError>;
     async fn forget(&self, durable: &str) -> Result<(), SubscribeError>;
     async fn state(&self, bucket: &str) -> Result<Arc<dyn State>, StateError>;
+    fn journal(&self, _name: &str, _limits: JournalLimits) -> Option<Arc<dyn Journal>> {
+        None
+    }
+    async fn serve(&self, _name: &[&str]) -> Result<Questions, SubscribeError> {
+        Err(SubscribeError::Refused {
+            reason: "it has no server that questions could come over".to_owned(),
+        })
+    }
+    async fn ask(&self, _name: &[&str], _body: Bytes) -> Result<Bytes, AskError> {
+        Err(AskError::Nobody)
+    }
     async fn close(&self);
 }
 

@@ -12,6 +12,7 @@
 mod bus;
 mod embedded;
 mod jetstream;
+mod journal;
 mod names;
 mod resource;
 
@@ -20,6 +21,10 @@ pub use bus::{
     State, StateError, Stored, SubjectPattern, SubscribeError, Subscriber, Subscription,
 };
 pub use embedded::{Discard, EmbeddedConfig, Limits};
+pub use journal::{
+    AskError, Journal, JournalEntry, JournalFilter, JournalLimits, JournalReader, LABELS, Question,
+    Questions,
+};
 pub use resource::{
     BusConfig, BusStatusConfig, DURABILITY_ANNOTATION, EventBus, EventBusSpec, EventBusStatus,
     JetStreamConfig, JetStreamExotic, JetStreamServers, KafkaBus, KafkaConsumerGroup, NatsAuth,

@@ -12,7 +12,9 @@
 mod consumer;
 mod credentials;
 mod filters;
+mod journal;
 mod link;
+mod questions;
 mod state;
 mod stream;
 mod survey;
@@ -27,12 +29,14 @@ use async_nats::jetstream::context::PublishErrorKind;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use futures::TryStreamExt as _;
 use tiphys_core::tasks::chain;
 use tiphys_core::{Event, Secrets, Tasks, envelope};
 use tokio::sync::watch;
 
 use self::consumer::JetStreamSubscriber;
+use self::journal::JetStreamJournal;
 use self::link::Link;
 use self::state::JetStreamState;
 use self::stream::STREAM;
@@ -40,6 +44,7 @@ use crate::bus::{
     Backend, Bus, Durability, Health, OpenError, PublishError, Receive, State, StateError, Stored,
     SubscribeError, Subscription,
 };
+use crate::journal::{AskError, Journal, JournalLimits, Questions};
 use crate::names;
 use crate::resource::{BusConfig, JetStreamConfig};
 
@@ -224,6 +229,22 @@ impl Backend for JetStreamBus {
         Ok(Arc::new(
             JetStreamState::open(self.link.clone(), bucket).await?,
         ))
+    }
+
+    fn journal(&self, name: &str, limits: JournalLimits) -> Option<Arc<dyn Journal>> {
+        Some(Arc::new(JetStreamJournal::new(
+            self.link.clone(),
+            name,
+            limits,
+        )))
+    }
+
+    async fn serve(&self, name: &[&str]) -> Result<Questions, SubscribeError> {
+        questions::serve(&self.link, name).await
+    }
+
+    async fn ask(&self, name: &[&str], body: Bytes) -> Result<Bytes, AskError> {
+        questions::ask(&self.link, name, body).await
     }
 
     async fn close(&self) {

@@ -118,7 +118,7 @@ impl State for JetStreamState {
 }
 
 /// Any text as a key: what a bucket does not allow becomes `=` and two hex digits.
-fn escape(key: &str) -> String {
+pub(super) fn escape(key: &str) -> String {
     if key.is_empty() {
         return "=".to_owned();
     }
