@@ -18,7 +18,7 @@ pub(super) const ROWS: &[Difference] = &[
     row(
         "local-workflows",
         "Workflows run in pods",
-        "`container` and `script` run as processes of this machine; `docker/whalesay` has its `cowsay` built in; what cannot run so is refused with its path",
+        "`container` and `script` run as processes of this machine; `docker/whalesay` has its `cowsay` built in; `suspend` waits to be resumed; what cannot run so is refused with its path",
         "a laptop has no cluster",
     ),
 ];
