@@ -31,6 +31,12 @@ use crate::value::Number;
 /// The longest query.
 pub const MAX_LENGTH: usize = 4096;
 
+/// The deepest nesting of brackets.
+const MAX_BRACKETS: usize = 128;
+
+/// The deepest nesting of function calls: the parser's time grows threefold with each.
+const MAX_CALLS: usize = 4;
+
 /// The most work that a query may be estimated at, in bytes of places visited.
 const MAX_WORK: f64 = 64e6;
 
@@ -48,6 +54,9 @@ pub enum JsonPathError {
     /// It is too long.
     #[error("JSONPath is longer than {MAX_LENGTH} bytes")]
     TooLong,
+    /// Its brackets are nested too deeply.
+    #[error("JSONPath nests more than {MAX_BRACKETS} brackets or {MAX_CALLS} function calls")]
+    TooDeep,
     /// Its answer on this document could be too large.
     #[error("JSONPath asks for too much of a document of this size: use fewer `..`, `*` and lists")]
     TooMuch,
@@ -74,6 +83,9 @@ impl Path {
     pub fn compile(text: &str) -> Result<Self, JsonPathError> {
         if text.len() > MAX_LENGTH {
             return Err(JsonPathError::TooLong);
+        }
+        if nests_too_deeply(text) {
+            return Err(JsonPathError::TooDeep);
         }
         let query = parse_json_path(text).map_err(|error| syntax(&error))?;
         Ok(Self {
@@ -115,6 +127,34 @@ impl Path {
     pub fn text(&self) -> &str {
         &self.text
     }
+}
+
+/// Whether reading the query could take longer than anybody waits.
+fn nests_too_deeply(text: &str) -> bool {
+    // For each open bracket, whether it opens a function call.
+    let mut open: Vec<bool> = Vec::new();
+    let mut quote = None;
+    let mut previous = b' ';
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match (quote, byte) {
+            (Some(_), b'\\') => drop(bytes.next()),
+            (Some(end), _) if end == byte => quote = None,
+            (Some(_), _) => {}
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (None, b'(' | b'[') => {
+                open.push(byte == b'(' && (previous == b'_' || previous.is_ascii_alphanumeric()));
+                let calls = open.iter().filter(|call| **call).count();
+                if calls > MAX_CALLS || open.len() > MAX_BRACKETS {
+                    return true;
+                }
+            }
+            (None, b')' | b']') => drop(open.pop()),
+            (None, _) => {}
+        }
+        previous = byte;
+    }
+    false
 }
 
 fn syntax(error: &ParseError) -> JsonPathError {

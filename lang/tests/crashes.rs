@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use tiphys_lang::gotemplate::Template;
+use tiphys_lang::jsonpath::{JsonPathError, Path};
 
 #[test]
 fn templates_that_made_a_panic_end_in_an_error_or_a_text() {
@@ -17,4 +18,17 @@ fn templates_that_made_a_panic_end_in_an_error_or_a_text() {
         let rendered = Template::compile(text).unwrap().render(&input);
         assert_eq!(rendered.unwrap(), expected, "{text}");
     }
+}
+
+#[test]
+fn paths_that_took_minutes_to_read_are_refused() {
+    let calls = "(((((((nin(".repeat(4);
+    for text in [
+        // Each nested call made the parser three times slower.
+        format!("$[?{calls}((((in(((((((any_of($"),
+        format!("$[?{}@.a{}]", "length(".repeat(12), ")".repeat(12)),
+    ] {
+        assert_eq!(Path::compile(&text).unwrap_err(), JsonPathError::TooDeep);
+    }
+    assert!(Path::compile("$[?length(value(@['(((((((((((((((((((((((((('])) > 1]").is_ok());
 }
