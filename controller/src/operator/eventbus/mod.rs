@@ -17,8 +17,6 @@ mod credentials;
 mod pods;
 mod readiness;
 mod server_config;
-#[cfg(test)]
-mod server_tests;
 mod servers;
 mod stream;
 #[cfg(test)]
@@ -179,7 +177,7 @@ fn made(
             }),
         },
         pods::service(servers),
-        pods::stateful_set(servers, version, &server_config::start_hash(servers, &text)),
+        pods::stateful_set(servers, version, &server_config::start_hash(&text)),
     ];
     if servers.replicas >= 3 {
         wanted.push(pods::disruption_budget(servers));
