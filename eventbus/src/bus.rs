@@ -229,6 +229,8 @@ pub trait State: Send + Sync {
     async fn delete(&self, key: &str) -> Result<(), StateError>;
     /// The keys that start with `prefix`, sorted.
     async fn keys(&self, prefix: &str) -> Result<Vec<String>, StateError>;
+    /// How many bytes a value may have.
+    fn most(&self) -> usize;
 }
 
 /// A stored value.

@@ -29,6 +29,15 @@ const REMEMBERED: usize = 1024;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Kept(pub(crate) Arc<Event>);
 
+impl Kept {
+    /// About how much room it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        // The payload as base64, and the other members of the envelope.
+        let payload = self.0.data.as_ref().map_or(0, bytes::Bytes::len);
+        payload / 3 * 4 + 512
+    }
+}
+
 impl Serialize for Kept {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let bytes = envelope::encode(&self.0);
@@ -105,6 +114,11 @@ impl State {
         }
     }
 
+    /// Whether it has never held anything.
+    pub(crate) fn is_new(&self) -> bool {
+        *self == Self::new(&self.spec)
+    }
+
     /// Whether it belongs to a spec.
     pub(crate) fn is_of(&self, spec: &str) -> bool {
         self.spec == spec
@@ -141,6 +155,20 @@ impl State {
     /// Gives up what has waited for its key since before a time.
     pub(crate) fn expire(&mut self, before: Timestamp) -> Vec<Unmet> {
         let unmet = self.groups.expire(before);
+        for unmet in &unmet {
+            self.forget(&unmet.dependency, &unmet.event.0);
+        }
+        unmet
+    }
+
+    /// Whether anything has waited for its key since before a time.
+    pub(crate) fn has_waited(&self, before: Timestamp) -> bool {
+        self.groups.oldest().is_some_and(|oldest| oldest < before)
+    }
+
+    /// Gives up what has waited longest, until the events that wait have no more than so many bytes.
+    pub(crate) fn shrink(&mut self, bytes: usize) -> Vec<Unmet> {
+        let unmet = self.groups.shrink(bytes);
         for unmet in &unmet {
             self.forget(&unmet.dependency, &unmet.event.0);
         }
@@ -242,9 +270,17 @@ impl State {
         }
     }
 
-    /// These messages never come again.
-    pub(crate) fn settled(&mut self, messages: &BTreeSet<u64>) {
-        self.open.retain(|_, seq| !messages.contains(seq));
+    /// These messages never come again. Returns those that it was waiting to hear of.
+    pub(crate) fn settled(&mut self, messages: &BTreeSet<u64>) -> BTreeSet<u64> {
+        let mut heard = BTreeSet::new();
+        self.open.retain(|_, seq| {
+            let settled = messages.contains(seq);
+            if settled {
+                heard.insert(*seq);
+            }
+            !settled
+        });
+        heard
     }
 
     /// A firing has ended, well or not: its events are used.
@@ -260,17 +296,29 @@ impl State {
         }
     }
 
-    /// Drops events that have been held since before a time. Returns whether there were any.
-    pub(crate) fn reset(&mut self, before: Timestamp) -> bool {
-        let waited = !self.expire(before).is_empty();
+    /// Drops events that have been held since before a time, and gives them.
+    pub(crate) fn reset(&mut self, before: Timestamp) -> Vec<Unmet> {
+        let mut gone = self.expire(before);
         let (stale, fresh): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.held)
             .into_iter()
             .partition(|(_, held)| held.at < before);
         self.held = fresh;
-        for (dependency, held) in &stale {
-            self.forget(dependency, &held.event.0);
+        for (dependency, held) in stale {
+            self.forget(&dependency, &held.event.0);
+            gone.push(Unmet {
+                key: String::new(),
+                dependency,
+                event: held.event,
+            });
         }
-        waited || !stale.is_empty()
+        gone
+    }
+
+    /// Everything that is held or firing, by dependency.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&String, &Kept)> {
+        let held = self.held.iter().map(|(name, held)| (name, &held.event));
+        let firing = self.firing.iter().flat_map(|begun| &begun.events);
+        held.chain(firing).chain(self.groups.by_dependency())
     }
 
     fn forget(&mut self, dependency: &str, event: &Event) {
@@ -408,8 +456,11 @@ mod tests {
     #[test]
     fn a_reset_drops_what_was_held_before_it() {
         let (_, mut state) = play("a && b", &["a", "b"], "a1");
-        assert!(!state.reset(Timestamp::UNIX_EPOCH));
-        assert!(state.reset("2026-01-01T00:00:00Z".parse().unwrap()));
+        assert!(state.reset(Timestamp::UNIX_EPOCH).is_empty());
+        assert_eq!(
+            state.reset("2026-01-01T00:00:00Z".parse().unwrap()).len(),
+            1
+        );
         assert!(state.present().is_empty());
     }
 

@@ -267,11 +267,10 @@ impl Part {
                 }
                 // No bus has stored them: an event's own time stands for when it came.
                 let at = event.time.unwrap_or(Timestamp::UNIX_EPOCH);
-                let before = self.state.pending().len();
                 let ticks = prepared.resets.iter();
                 let tick = ticks.filter_map(|schedule| schedule.last_before(at)).max();
-                if tick.is_some_and(|tick| self.state.reset(tick)) {
-                    self.report.dropped += before - self.state.pending().len();
+                if let Some(tick) = tick {
+                    self.report.dropped += self.state.reset(tick).len();
                 }
                 let step = match &prepared.join {
                     None => self.state.on_event(condition, name, event, at),

@@ -96,6 +96,12 @@ impl Groups {
         self.all().map(|(_, _, held)| &held.event)
     }
 
+    /// The events that wait, with their dependencies.
+    pub(crate) fn by_dependency(&self) -> impl Iterator<Item = (&String, &Kept)> {
+        self.all()
+            .map(|(_, dependency, held)| (dependency, &held.event))
+    }
+
     /// Their ids by dependency and key.
     pub(crate) fn ids(&self) -> BTreeMap<String, String> {
         let all = self.all();
@@ -164,6 +170,40 @@ impl Groups {
             self.tidy();
         }
         unmet
+    }
+
+    /// When the first of those that wait was stored.
+    pub(crate) fn oldest(&self) -> Option<Timestamp> {
+        self.all().map(|(_, _, held)| held.at).min()
+    }
+
+    /// Takes out what has waited longest, until the rest has no more than so many bytes. One always stays.
+    pub(crate) fn shrink(&mut self, bytes: usize) -> Vec<Unmet> {
+        let mut sizes: Vec<(Timestamp, usize)> = self
+            .all()
+            .map(|(_, _, held)| (held.at, held.event.bytes()))
+            .collect();
+        let mut total: usize = sizes.iter().map(|(_, bytes)| bytes).sum();
+        if total <= bytes {
+            return Vec::new();
+        }
+        sizes.sort_unstable();
+        let (mut before, last) = (None, sizes.last().map(|(at, _)| *at));
+        for (at, size) in sizes {
+            // Those of one moment go or stay together.
+            if total <= bytes && before.is_none_or(|before| before < at) {
+                break;
+            }
+            before = Some(at);
+            total = total.saturating_sub(size);
+        }
+        match (before, last) {
+            (Some(before), Some(last)) => {
+                let next = before.saturating_add(SignedDuration::from_nanos(1));
+                self.expire(next.map_or(last, |next| next.min(last)))
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn tidy(&mut self) {

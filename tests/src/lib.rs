@@ -15,6 +15,7 @@
 pub mod argo_crds;
 pub mod artifacts;
 pub mod chaos;
+pub mod ends;
 pub mod http_sink;
 pub mod kubernetes;
 pub mod nats;

@@ -47,4 +47,8 @@ impl State for EmbeddedState {
     async fn keys(&self, prefix: &str) -> Result<Vec<String>, StateError> {
         self.meta.keys(&self.row(prefix), self.bucket.len() + 1)
     }
+
+    fn most(&self) -> usize {
+        8 << 20
+    }
 }

@@ -11,6 +11,9 @@ use tiphys_core::tasks::chain;
 use super::link::Link;
 use crate::bus::{Entry, State, StateError};
 
+/// Room for headers and protocol beside a value.
+const OVERHEAD: usize = 1 << 10;
+
 pub(crate) struct JetStreamState {
     link: Arc<Link>,
     store: Store,
@@ -100,10 +103,10 @@ impl State for JetStreamState {
 
     async fn delete(&self, key: &str) -> Result<(), StateError> {
         self.ready()?;
-        self.store
-            .purge(escape(key))
-            .await
-            .map_err(|error| away(&error))
+        // The message itself goes, and no mark of it stays: a key that is gone costs nothing.
+        let subject = format!("{}{}", self.store.prefix, escape(key));
+        let purged = self.store.stream.purge().filter(subject).await;
+        purged.map(drop).map_err(|error| away(&error))
     }
 
     async fn keys(&self, prefix: &str) -> Result<Vec<String>, StateError> {
@@ -114,6 +117,16 @@ impl State for JetStreamState {
         keys.retain(|key| key.starts_with(prefix));
         keys.sort();
         Ok(keys)
+    }
+
+    /// What the server takes in a message, with room for headers.
+    fn most(&self) -> usize {
+        let context = self.link.context.borrow().clone();
+        let most = context.map_or(0, |context| context.client().max_payload());
+        match most.saturating_sub(OVERHEAD) {
+            0 => 1 << 10,
+            most => most,
+        }
     }
 }
 

@@ -1,32 +1,35 @@
 //! Conditions that need several events: the state machine, its durable state, and the order effect, state, ack.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use tiphys_core::Event;
 use tiphys_eventbus::{Message, StateError};
 
-use super::STATE_BUCKET;
 use super::attempts::End;
 use super::ledger::Outcome;
 use super::runner::{Answer, Runner, admit};
-use super::told::{tell_unmet, waits_for};
+use super::shelf::{self, Shelf, shelf_of};
+use super::store::Store;
+use super::told::{tell_dead, tell_unmet, waits_for};
 use crate::conditions::{KeptEvents, State, Step};
 use crate::dependency::{Admission, Dependency};
 use crate::document::{Events, Input};
 use crate::filters::{Report, Verdict};
+use crate::join::Unmet;
 use crate::record::{self, End as Ended};
 
+/// So many of the events that a join holds are told.
+const SHOWN: usize = 64;
+
 /// What a condition holds, as far as this replica knows.
+#[derive(Default)]
 pub(super) struct Joined {
-    state: Option<(State, Option<u64>)>,
-    empty: State,
+    /// By their keys in the store.
+    shelves: BTreeMap<String, Shelf>,
     /// Opened once: on a server it costs a round trip.
-    store: Option<Arc<dyn tiphys_eventbus::State>>,
-    /// The events that are counted as pending here; `None` before the stored ones were.
-    counted: Option<BTreeSet<String>>,
+    store: Option<Arc<Store>>,
 }
 
 /// What one dependency made of an event.
@@ -40,21 +43,40 @@ enum Part {
 }
 
 impl Joined {
-    pub(super) fn new(runner: &Runner) -> Self {
-        Self {
-            state: None,
-            empty: State::new(&runner.prepared.version),
-            store: None,
-            counted: None,
+    /// Counts what is held already, so that it shows as pending before the first message, and removes what no spec
+    /// wants any more.
+    pub(super) async fn count_stored(&mut self, runner: &Runner) {
+        if let Err(error) = self.read(runner).await {
+            tracing::debug!(%error, "the stored state is read with the first event");
         }
     }
 
-    /// Counts what is held already, so that it shows as pending before the first message.
-    pub(super) async fn count_stored(&mut self, runner: &Runner) {
-        match self.load(runner).await {
-            Ok(known) => self.state = Some(known),
-            Err(error) => tracing::debug!(%error, "the stored state is read with the first event"),
+    async fn read(&mut self, runner: &Runner) -> Result<(), StateError> {
+        let store = self.store(runner).await?;
+        let durable = runner.state_key();
+        store.tidy(durable).await?;
+        let mut keys = store.below(durable).await?;
+        if runner.prepared.join.is_none() {
+            // Those of a join that is gone.
+            for key in keys {
+                shelf::clear(runner, &store, &key).await?;
+            }
+            keys = vec![durable.to_owned()];
+        } else if store.has(durable).await? {
+            // That of the condition before it was a join. What is below it stays.
+            let mut before = Shelf::default();
+            before.load(runner, &store, durable).await?;
+            store.remove_entry(durable).await?;
         }
+        for key in keys {
+            if !store.has(&key).await? {
+                continue;
+            }
+            // What another spec has left gives way to nothing.
+            self.change_at(runner, &key, Outcome::Dead, |state| ((), state.is_new()))
+                .await?;
+        }
+        Ok(())
     }
 
     /// Takes a message through its dependencies.
@@ -87,7 +109,6 @@ impl Joined {
                 Ok(part) => part,
                 Err(error) => {
                     tracing::warn!(%error, event = event.id, "cannot keep an event for its condition; it is delivered again");
-                    self.state = None;
                     Part::Later
                 }
             };
@@ -131,8 +152,12 @@ impl Joined {
 
     /// What is held, and which sets of dependencies are missing.
     pub(super) fn waits(&self, runner: &Runner) -> (BTreeMap<String, String>, Vec<Vec<String>>) {
-        let held = self.state.as_ref().map(|(state, _)| state.held_ids());
-        (held.unwrap_or_default(), self.missing(runner))
+        let states = self
+            .shelves
+            .values()
+            .filter_map(|shelf| shelf.state.as_ref());
+        let held = states.flat_map(|(state, _)| state.held_ids()).take(SHOWN);
+        (held.collect(), self.missing(runner))
     }
 
     /// The answer to a message whose parts are counted where the state changed.
@@ -210,9 +235,10 @@ impl Joined {
         };
         let at = message.stored_at;
         let mut part = record::Part::new(name, Verdict::Passed, report.leaves, Ended::Pending);
-        let (unmet, step) = self
-            .change(runner, |state| {
-                let reset = reset(runner, state);
+        let shelf = shelf_of(runner.state_key(), group.as_deref());
+        let (dropped, unmet, step) = self
+            .change_at(runner, &shelf, Outcome::Dead, |state| {
+                let dropped = reset(runner, state);
                 let unmet = join.map(|join| state.expire(join.oldest(at)));
                 let unmet = unmet.unwrap_or_default();
                 let step = match &group {
@@ -223,15 +249,18 @@ impl Joined {
                 if taken {
                     state.opened(name, input.event(), message.seq);
                 }
-                let changed = reset || !unmet.is_empty() || taken;
-                ((unmet, step), changed)
+                let too_many = state.shrink(shelf::MOST_BYTES);
+                let changed = !dropped.is_empty() || !unmet.is_empty() || taken;
+                ((dropped, [unmet, too_many], step), changed)
             })
             .await?;
+        for gone in &dropped {
+            let note = "conditionsReset has dropped it".to_owned();
+            tell_dead(runner, &gone.dependency, &gone.event.0, note);
+        }
         tell_unmet(runner, &unmet);
-        let missing = |joined: &Self| match (&group, &joined.state) {
-            (Some(group), Some((state, _))) => {
-                condition.missing(|name| state.groups().has(group, name))
-            }
+        let missing = |joined: &Self| match (&group, joined.state(&shelf)) {
+            (Some(group), Some(state)) => condition.missing(|name| state.groups().has(group, name)),
             _ => joined.missing(runner),
         };
         match step {
@@ -263,12 +292,16 @@ impl Joined {
                 );
                 let waits = waits_for(&self.missing(runner));
                 part.note = Some(format!("{waits}; event {} is given up for it", older.id));
+                let note = format!("event {} has come for the same dependency", event.id);
+                tell_dead(runner, name, &older, note);
                 told.push(part);
                 Ok(Part::Held)
             }
             Step::Fire(by, events) => {
                 let mut firing = record::Firing::default();
-                let finished = self.finish(runner, message, &by, events, &mut firing).await;
+                let finished = self
+                    .finish(runner, message, (&shelf, &by), events, &mut firing)
+                    .await;
                 part.end = match &finished {
                     Ok((_, outcome)) => *outcome,
                     Err(_) => Ended::Pending,
@@ -284,7 +317,7 @@ impl Joined {
         &mut self,
         runner: &Runner,
         message: &Message,
-        by: &str,
+        (shelf, by): (&str, &str),
         kept: KeptEvents,
         firing: &mut record::Firing,
     ) -> Result<(Part, Ended), StateError> {
@@ -299,7 +332,7 @@ impl Joined {
             End::Stopped if runner.at_least_once => return Ok((Part::Stopped, Ended::Pending)),
             End::Later | End::Stopped => Outcome::Dead,
         };
-        let done = self.change_as(runner, outcome, |state| {
+        let done = self.change_at(runner, shelf, outcome, |state| {
             state.done(by);
             ((), true)
         });
@@ -312,166 +345,80 @@ impl Joined {
         Ok((Part::Ended, end))
     }
 
-    /// Gives up what has met nobody, when nothing has come for a while.
+    /// Gives up what has met nobody for too long.
     pub(super) async fn tick(&mut self, runner: &Runner) {
         let Some(join) = &runner.prepared.join else {
             return;
         };
         let before = join.oldest(Timestamp::now());
-        let expired = self.change(runner, |state| {
-            let unmet = state.expire(before);
-            let changed = !unmet.is_empty();
-            (unmet, changed)
-        });
-        match expired.await {
-            Ok(unmet) => tell_unmet(runner, &unmet),
-            Err(error) => tracing::debug!(%error, "cannot look for events that met nobody"),
+        let waited = |(_, shelf): &(&String, &Shelf)| {
+            let state = shelf.state.as_ref();
+            state.is_none_or(|(state, _)| state.has_waited(before))
+        };
+        let shelves = self.shelves.iter().filter(waited);
+        let shelves: Vec<String> = shelves.map(|(key, _)| key.clone()).collect();
+        for shelf in shelves {
+            let expired = self.change_at(runner, &shelf, Outcome::Dead, |state| {
+                let unmet = state.expire(before);
+                let changed = !unmet.is_empty();
+                (unmet, changed)
+            });
+            match expired.await {
+                Ok(unmet) => tell_unmet(runner, &[unmet, Vec::new()]),
+                Err(error) => {
+                    tracing::debug!(%error, "cannot look for events that met nobody");
+                    return;
+                }
+            }
         }
+    }
+
+    fn state(&self, shelf: &str) -> Option<&State> {
+        let shelf = self.shelves.get(shelf)?;
+        shelf.state.as_ref().map(|(state, _)| state)
     }
 
     fn missing(&self, runner: &Runner) -> Vec<Vec<String>> {
-        let Some((state, _)) = &self.state else {
+        let condition = &runner.prepared.condition;
+        if runner.prepared.join.is_some() {
+            return condition.missing(|_| false);
+        }
+        let Some(state) = self.state(runner.state_key()) else {
             return Vec::new();
         };
         let present = state.present();
-        runner
-            .prepared
-            .condition
-            .missing(|name| present.contains(name))
+        condition.missing(|name| present.contains(name))
     }
 
-    /// Changes the stored state; events that leave it were replaced or reset, and are dead.
-    async fn change<T>(
+    /// Changes what is stored under a key. Events that leave it have this outcome.
+    async fn change_at<T>(
         &mut self,
         runner: &Runner,
-        change: impl Fn(&mut State) -> (T, bool),
-    ) -> Result<T, StateError> {
-        self.change_as(runner, Outcome::Dead, change).await
-    }
-
-    /// Changes the stored state, again where another replica was faster. Events that leave it are counted.
-    async fn change_as<T>(
-        &mut self,
-        runner: &Runner,
+        key: &str,
         outcome: Outcome,
         change: impl Fn(&mut State) -> (T, bool),
     ) -> Result<T, StateError> {
-        loop {
-            let (mut state, revision) = self.load(runner).await?;
-            let before = state.pending();
-            let settled = runner.settled();
-            state.settled(&settled);
-            let (result, changed) = change(&mut state);
-            if !changed {
-                self.state = Some((state, revision));
-                return Ok(result);
-            }
-            let bytes = serde_json::to_vec(&state).map_err(|error| StateError::Unavailable {
-                reason: error.to_string(),
-            })?;
-            let store = self.store(runner).await?;
-            match store
-                .put(runner.state_key(), Bytes::from(bytes), revision)
-                .await
-            {
-                Ok(revision) => {
-                    self.count(runner, &before, &state.pending(), outcome);
-                    runner.forget_settled(&settled);
-                    self.state = Some((state, Some(revision)));
-                    return Ok(result);
-                }
-                // The stored state is read anew and the change made on that.
-                Err(StateError::Conflict) => self.state = None,
-                Err(error) => {
-                    self.state = None;
-                    return Err(error);
-                }
-            }
-        }
+        let store = self.store(runner).await?;
+        let shelf = self.shelves.entry(key.to_owned()).or_default();
+        shelf.change((runner, &store, key), outcome, change).await
     }
 
-    /// Counts what a change did, each event once in this replica whatever others have done with it.
-    fn count(
-        &mut self,
-        runner: &Runner,
-        before: &BTreeSet<String>,
-        after: &BTreeSet<String>,
-        outcome: Outcome,
-    ) {
-        let counted = self.counted.get_or_insert_default();
-        for event in after.difference(before) {
-            if counted.insert(event.clone()) {
-                runner.ledger.entered();
-            }
-        }
-        for event in before.difference(after) {
-            // One that another replica has taken ends here.
-            if !counted.remove(event) {
-                runner.ledger.entered();
-            }
-            runner.ledger.leave(outcome, 1);
-        }
-        let gone: Vec<String> = counted.difference(after).cloned().collect();
-        for event in &gone {
-            counted.remove(event);
-        }
-        runner.ledger.leave(Outcome::Elsewhere, gone.len());
-    }
-
-    async fn store(
-        &mut self,
-        runner: &Runner,
-    ) -> Result<Arc<dyn tiphys_eventbus::State>, StateError> {
+    async fn store(&mut self, runner: &Runner) -> Result<Arc<Store>, StateError> {
         if let Some(store) = &self.store {
             return Ok(Arc::clone(store));
         }
-        let store = runner.bus.state(STATE_BUCKET).await?;
+        let store = Arc::new(Store::open(&runner.bus).await?);
         self.store = Some(Arc::clone(&store));
         Ok(store)
-    }
-
-    async fn load(&mut self, runner: &Runner) -> Result<(State, Option<u64>), StateError> {
-        if let Some(known) = self.state.take() {
-            return Ok(known);
-        }
-        let entry = self.store(runner).await?.get(runner.state_key()).await?;
-        let Some(entry) = entry else {
-            self.counted.get_or_insert_default();
-            return Ok((self.empty.clone(), None));
-        };
-        let stored = serde_json::from_slice::<State>(&entry.value).ok();
-        let current = stored
-            .as_ref()
-            .is_some_and(|state| state.is_of(&runner.prepared.version));
-        let pending = stored.as_ref().map(State::pending).unwrap_or_default();
-        let events = pending.len();
-        if self.counted.is_none() {
-            if current {
-                runner.ledger.adopt(events);
-                self.counted = Some(pending);
-            } else {
-                runner.ledger.drop_carried(events);
-                self.counted = Some(BTreeSet::new());
-            }
-        }
-        match stored {
-            Some(state) if current => Ok((state, Some(entry.revision))),
-            _ => {
-                if events > 0 {
-                    tracing::warn!(events, "held events are dropped: the condition has changed");
-                }
-                Ok((self.empty.clone(), Some(entry.revision)))
-            }
-        }
     }
 }
 
 /// Drops what was held before the last tick of a schedule. A tick that fell into downtime counts too.
-fn reset(runner: &Runner, state: &mut State) -> bool {
+fn reset(runner: &Runner, state: &mut State) -> Vec<Unmet> {
     if runner.prepared.resets.is_empty()
         || (state.present().is_empty() && state.groups().is_empty())
     {
-        return false;
+        return Vec::new();
     }
     let now = Timestamp::now();
     let ticks = runner
@@ -479,5 +426,6 @@ fn reset(runner: &Runner, state: &mut State) -> bool {
         .resets
         .iter()
         .filter_map(|schedule| schedule.last_before(now));
-    ticks.max().is_some_and(|tick| state.reset(tick))
+    let last = ticks.max();
+    last.map(|tick| state.reset(tick)).unwrap_or_default()
 }

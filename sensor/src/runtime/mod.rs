@@ -19,7 +19,9 @@ mod joined;
 mod ledger;
 mod limit;
 mod runner;
+mod shelf;
 mod single;
+mod store;
 mod told;
 mod turns;
 
@@ -43,6 +45,7 @@ pub use dead::{DeadEvent, DeadLetter, DeadLetters};
 use ledger::Ledger;
 use limit::Limit;
 use runner::Runner;
+use store::Store;
 use turns::Turns;
 
 /// How long a message may stay without a sign before it is delivered again.
@@ -50,9 +53,6 @@ pub(crate) const ACK_WAIT: Duration = Duration::from_secs(30);
 
 /// How long a stopping sensor finishes what it has in hand.
 const GRACE: Duration = Duration::from_secs(20);
-
-/// Where the state of conditions is kept.
-const STATE_BUCKET: &str = "tiphys-sensors";
 
 /// A Sensor object as the runtime needs it.
 #[derive(Debug, Clone, PartialEq)]
@@ -187,7 +187,7 @@ impl SensorRuntime {
             .iter()
             .map(|(made, _)| durable(&made.name))
             .collect();
-        forget_others(&bus, &prefix, &wanted).await;
+        let known = forget_others(&bus, &prefix, &wanted).await;
 
         let private = PrivateAddresses::new(&annotations).map_err(StartError::Invalid)?;
         let world = Arc::new(World::new(client, secrets, private));
@@ -208,6 +208,11 @@ impl SensorRuntime {
             let dependencies = made.dependencies.iter();
             let dependencies: Vec<&str> = dependencies.map(|one| one.name.as_str()).collect();
             let labels = Labels::new([&namespace, &name, &made.name], condition, &dependencies);
+            let ledger = Ledger::new(counters.clone());
+            if !known.contains(&subscription.durable) {
+                // A consumer of this name has been removed since: what it had in hand never comes back.
+                ledger.drop_carried(usize::MAX);
+            }
             let runner = Runner {
                 limit: trigger.rate_limit.as_ref().map(Limit::new),
                 at_least_once: trigger.at_least_once != Some(false),
@@ -215,7 +220,7 @@ impl SensorRuntime {
                 subscription,
                 bus: bus.clone(),
                 world: Arc::clone(&world),
-                ledger: Ledger::new(counters.clone()),
+                ledger,
                 metrics: counters,
                 stop: tasks.stop_token(),
                 away: AtomicBool::new(false),
@@ -233,7 +238,8 @@ impl SensorRuntime {
             .iter()
             .map(|(key, value)| format!("{key}={value}"))
             .collect();
-        let fields = fields.join(",");
+        // A field that is not recorded does not show at all.
+        let fields = (!fields.is_empty()).then(|| fields.join(","));
         let mut running = Vec::new();
         for (runner, subscriber) in runners {
             running.push(Arc::clone(&runner));
@@ -316,9 +322,10 @@ fn subscription(durable: String, prepared: &Prepared, start: Start) -> Subscript
 }
 
 /// A trigger that is no longer in the spec leaves nothing behind. What cannot be removed now goes the next time.
-async fn forget_others(bus: &Bus, prefix: &str, wanted: &[String]) {
+/// Returns the consumers that there were; where the bus does not say, those that are wanted.
+async fn forget_others(bus: &Bus, prefix: &str, wanted: &[String]) -> Vec<String> {
     let Ok(known) = bus.durables(prefix).await else {
-        return;
+        return wanted.to_vec();
     };
     for durable in known.iter().filter(|durable| !wanted.contains(durable)) {
         match forget(bus, durable).await {
@@ -326,15 +333,11 @@ async fn forget_others(bus: &Bus, prefix: &str, wanted: &[String]) {
             Err(error) => tracing::debug!(durable, %error, "an unused consumer stays for now"),
         }
     }
+    known
 }
 
 async fn forget(bus: &Bus, durable: &str) -> Result<(), SubscribeError> {
-    if let Ok(state) = bus.state(STATE_BUCKET).await {
-        let gone = state.delete(durable).await;
-        gone.map_err(|error| SubscribeError::Unavailable {
-            reason: error.to_string(),
-        })?;
-    }
+    Store::forget(bus, durable).await?;
     bus.forget(durable).await
 }
 

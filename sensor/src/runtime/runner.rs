@@ -33,8 +33,11 @@ use crate::prepared::Prepared;
 use crate::record::{self, Draft, Labels, Recorder};
 use crate::triggers::World;
 
-/// How long nothing must come before events that met nobody are looked for.
+/// How often events that met nobody are looked for.
 const TICK: Duration = Duration::from_secs(5);
+
+/// How many settled messages are kept until the state hears of them.
+const CONFIRMED: usize = 16 << 10;
 
 /// One trigger at work.
 pub(super) struct Runner {
@@ -81,22 +84,24 @@ impl Runner {
     /// Runs until the signal to stop; finishes what is in hand.
     pub(super) async fn run(self: Arc<Self>, subscriber: Subscriber) -> Result<(), Infallible> {
         let mut subscriber = subscriber;
-        let mut joined = self
-            .prepared
-            .condition
-            .needs_all()
-            .then(|| Joined::new(&self));
+        let mut joined = self.prepared.condition.needs_all().then(Joined::default);
         if let Some(joined) = &mut joined {
             joined.count_stored(&self).await;
         }
         self.record_waiting(joined.as_ref());
         let mut under_way = FuturesUnordered::new();
         let mut sweep = tokio::time::interval(ACK_WAIT);
+        let mut tick = tokio::time::interval(TICK);
         while !self.stop.is_cancelled() {
             // What is there is taken first: nothing below is waited for while messages come.
             tokio::select! {
                 biased;
                 Some(()) = under_way.next(), if !under_way.is_empty() => {}
+                _ = tick.tick(), if self.prepared.join.is_some() => {
+                    if let Some(joined) = &mut joined {
+                        joined.tick(&self).await;
+                    }
+                }
                 _ = sweep.tick() => drop(self.ledger.sweep(2 * ACK_WAIT)),
                 next = subscriber.next(), if under_way.len() < self.prepared.launcher.parallel => {
                     match next {
@@ -118,11 +123,6 @@ impl Runner {
                             let Some(again) = self.subscribe().await else { break };
                             subscriber = again;
                         }
-                    }
-                }
-                () = async { tokio::time::sleep(TICK).await }, if self.prepared.join.is_some() => {
-                    if let Some(joined) = &mut joined {
-                        joined.tick(&self).await;
                     }
                 }
                 () = self.stop.cancelled() => {}
@@ -229,6 +229,10 @@ impl Runner {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
             confirmed.insert(message.seq);
+            // A state that never hears of one only knows its event for longer.
+            while confirmed.len() > CONFIRMED {
+                confirmed.pop_first();
+            }
         }
     }
 

@@ -109,15 +109,28 @@ async fn a_condition_says_what_it_holds_what_it_waits_for_and_what_it_gave_up() 
     sensor.stop().await;
     let all = world.decisions("").await;
     let ends: Vec<_> = all.iter().map(|decision| decision.end).collect();
-    assert_eq!(ends, [End::Waiting, End::Pending, End::Pending, End::Fired]);
+    let wanted = [
+        End::Waiting,
+        End::Pending,
+        End::Dead,
+        End::Pending,
+        End::Fired,
+    ];
+    assert_eq!(ends, wanted);
     assert_eq!(all[1].missing, [["b"]]);
-    assert_eq!(all[2].held["a"], "a2");
+    // What a newer event replaces has an end of its own.
+    assert_eq!(all[2].event.as_ref().unwrap().id, "a1");
     assert_eq!(
         all[2].reason.as_deref(),
+        Some("event a2 has come for the same dependency")
+    );
+    assert_eq!(all[3].held["a"], "a2");
+    assert_eq!(
+        all[3].reason.as_deref(),
         Some("waits for b; event a1 is given up for it")
     );
-    assert_eq!(all[3].parts[0].firing.as_ref().unwrap().events["a"], "a2");
-    assert!(all[3].held.is_empty());
+    assert_eq!(all[4].parts[0].firing.as_ref().unwrap().events["a"], "a2");
+    assert!(all[4].held.is_empty());
     // The event that was held is found in the firing that used it.
     assert_eq!(world.decisions("\"a2\"").await.len(), 2);
 }

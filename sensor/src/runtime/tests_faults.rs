@@ -176,7 +176,7 @@ async fn a_crash_between_the_effect_and_its_acknowledgement_makes_no_second_obje
     world.reaches("both", [1, 0, 0, 0, 1]).await;
     sensor.stop().await;
     // The state as it stands when the process dies right after the effect: the firing is written down.
-    let state = world.bus.state(super::STATE_BUCKET).await.unwrap();
+    let state = world.bus.state(super::store::BUCKET).await.unwrap();
     let key = state.keys("tiphys-").await.unwrap().remove(0);
     let before = state.get(&key).await.unwrap().unwrap();
     let sensor = world.start(BOTH).await.unwrap();

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
+use crate::ends::Ends;
 use crate::ports::{free_port, loopback};
 use crate::process::{Process, tail};
 use crate::tls::http_client;
@@ -82,6 +83,14 @@ impl Program {
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What its present process has recorded of a trigger; nothing where it is away.
+    pub(super) fn ends(&self, sensor: &str, trigger: &str) -> Option<Ends> {
+        let process = self.process.as_ref()?.id();
+        let folders = ["data", ".tiphys"].map(|data| self.folder.join(data).join("decisions"));
+        let folder = folders.iter().find(|folder| folder.is_dir())?;
+        Ends::read(folder, Some(process), [sensor, trigger]).ok()
     }
 
     fn log(&self) -> PathBuf {

@@ -15,6 +15,7 @@ use super::manifests::{self, NAMESPACE, PORT};
 use super::objects;
 use super::program::Program;
 use super::{Fault, Plan, Shape};
+use crate::ends::Ends;
 use crate::kubernetes::apply_crds;
 use crate::ports::free_port;
 use crate::wait::eventually;
@@ -409,6 +410,15 @@ impl Stage {
             all.push((program.name().to_owned(), text));
         }
         all
+    }
+
+    /// What each process that has a sensor has recorded of a trigger.
+    pub(super) fn ends(&self, sensor: &str, trigger: &str) -> BTreeMap<String, Ends> {
+        let programs = self.programs.iter();
+        let ends = programs.filter_map(|program| {
+            Some((program.name().to_owned(), program.ends(sensor, trigger)?))
+        });
+        ends.collect()
     }
 
     /// Resident kibibytes by process.

@@ -10,6 +10,7 @@ use super::objects::{self, Found};
 use super::senders::{Seen, Sent};
 use super::stage::Stage;
 use super::{Fault, Plan};
+use crate::ends::{End, Ends};
 
 /// Without any new object for so long, something hangs.
 const HANGS: Duration = Duration::from_secs(150);
@@ -72,6 +73,8 @@ pub struct Verdict {
     found: Found,
     faults: BTreeMap<Fault, usize>,
     accounts: BTreeMap<(String, String), Account>,
+    /// What each process has recorded of the trigger [`ONE`].
+    recorded: BTreeMap<String, Ends>,
     pub(super) memory_before: Memory,
     memory_after: Memory,
     pub(super) memory_peak: Memory,
@@ -92,6 +95,7 @@ impl Verdict {
             found: Found::default(),
             faults: BTreeMap::new(),
             accounts: BTreeMap::new(),
+            recorded: BTreeMap::new(),
             memory_before: Memory::new(),
             memory_after: Memory::new(),
             memory_peak: Memory::new(),
@@ -200,6 +204,9 @@ impl Verdict {
             tokio::time::sleep(LOOK).await;
         }
         self.complete(stage).await;
+        // The record is written a moment after the counter.
+        tokio::time::sleep(LOOK).await;
+        self.recorded = stage.ends("chaos", ONE);
     }
 
     fn judge(&mut self) {
@@ -207,6 +214,7 @@ impl Verdict {
             seen,
             found,
             accounts,
+            recorded,
             problems,
             ..
         } = self;
@@ -285,6 +293,26 @@ impl Verdict {
                     "{process}, trigger {trigger}: {} events are dead",
                     account.dead
                 ));
+            }
+        }
+        for (process, ends) in recorded.iter() {
+            let account = accounts.get(&(process.clone(), ONE.to_owned()));
+            let Some(account) = account.filter(|_| ends.dropped == 0) else {
+                continue;
+            };
+            // What is not confirmed yet has its record already.
+            let open = account.pending + account.elsewhere;
+            for (end, counted) in [
+                (End::Fired, account.fired),
+                (End::Filtered, account.filtered),
+                (End::Dead, account.dead),
+            ] {
+                let said = i64::try_from(ends.count(end)).unwrap_or(i64::MAX);
+                if said < counted || said > counted + open {
+                    problems.push(format!(
+                        "{process}: {said} events are recorded as {end:?}, {counted} are counted: {account:?}"
+                    ));
+                }
             }
         }
         for (process, after) in &self.memory_after {

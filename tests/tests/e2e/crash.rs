@@ -71,6 +71,8 @@ async fn survive(mut run: LocalRun) {
         last.len(),
         accepted.len()
     );
+    run.accounted_of("myproject-start", "webhook-workflow-trigger", 0)
+        .await;
     println!(
         "{} accepted, {} workflows, {KILLS} kills",
         accepted.len(),

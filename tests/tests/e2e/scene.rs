@@ -7,6 +7,7 @@ use kube::Api;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 use tiphys_tests::argo_crds::argo;
+use tiphys_tests::ends::{End, Ends};
 use tiphys_tests::ports::free_port;
 use tiphys_tests::tls::http_client;
 use tiphys_tests::{TiphysCommand, eventually, eventually_ok, temp_dir};
@@ -163,6 +164,11 @@ impl LocalRun {
 
     /// Waits until `accepted` events have come to an end, and checks that nothing is unaccounted for.
     pub(crate) async fn accounted(&self, sensor: &str, accepted: u64) -> Books {
+        self.accounted_of(sensor, "act", accepted).await
+    }
+
+    /// The same for the only trigger of a Sensor, whatever it is called.
+    pub(crate) async fn accounted_of(&self, sensor: &str, trigger: &str, accepted: u64) -> Books {
         let what = format!("an end of {accepted} events");
         let books = eventually_ok(&what, LIMIT, async || {
             let books = self.books(sensor).await;
@@ -178,7 +184,26 @@ impl LocalRun {
             books.fired + books.filtered + books.dead + books.pending,
             "{books:?}"
         );
+        self.recorded(sensor, trigger).await;
         books
+    }
+
+    /// Waits until the decision record of this process says of each end how often it was counted.
+    pub(crate) async fn recorded(&self, sensor: &str, trigger: &str) {
+        let folder = self.data.path().join("decisions");
+        let process = self.process.as_ref().unwrap().id();
+        let what = format!("the counters and the record of {sensor} to agree");
+        eventually_ok(&what, LIMIT, async || {
+            let ends = Ends::read(&folder, Some(process), [sensor, trigger]).unwrap();
+            let books = self.books(sensor).await;
+            let recorded = [End::Fired, End::Filtered, End::Dead].map(|end| ends.count(end));
+            if ends.dropped > 0 || recorded == [books.fired, books.filtered, books.dead] {
+                Ok(())
+            } else {
+                Err(format!("{books:?}, recorded {recorded:?}"))
+            }
+        })
+        .await;
     }
 }
 
