@@ -21,6 +21,7 @@ mod hosting;
 pub mod local;
 pub mod migrate;
 pub mod operator;
+pub mod pooled;
 pub mod rbac;
 pub mod secrets;
 

@@ -24,6 +24,7 @@ pub struct Metrics {
     pending: IntGaugeVec,
     redelivered: IntCounterVec,
     bus_up: IntGaugeVec,
+    bus_lost: IntGaugeVec,
 }
 
 /// Counters of one event of one EventSource.
@@ -173,6 +174,11 @@ impl Metrics {
                 "1 while the bus can be reached.",
                 &["namespace", "bus", "kind", "durability"],
             )?,
+            bus_lost: gauge(
+                "tiphys_bus_events_lost",
+                "Events that a bus removed by its limits before a consumer had taken them.",
+                &["namespace", "bus"],
+            )?,
             registry: registry.clone(),
         };
         let build = gauge(
@@ -233,6 +239,12 @@ impl Metrics {
     pub fn bus_up(&self, namespace: &str, bus: &str, kind: &str, durability: &str) -> IntGauge {
         self.bus_up
             .with_label_values(&[namespace, bus, kind, durability])
+    }
+
+    /// How many events a bus removed by its limits before a consumer had taken them.
+    #[must_use]
+    pub fn bus_lost(&self, namespace: &str, bus: &str) -> IntGauge {
+        self.bus_lost.with_label_values(&[namespace, bus])
     }
 
     /// Everything in Prometheus' text format.

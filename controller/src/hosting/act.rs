@@ -17,6 +17,7 @@ use super::reconciler::Reconciler;
 use super::sensors::CANNOT_SUBSCRIBE;
 use super::state::{Kind, NOT_USED, ObjectKey, ObjectState, SECRET_MISSING};
 use crate::check::{self, Checked};
+use crate::pooled::ports;
 use crate::secrets::{ApiSecrets, references};
 
 /// How long looking for missing values may take; one that cannot be asked for is not missing.
@@ -147,7 +148,7 @@ impl Reconciler {
         }
         let ports = match self.options.ports {
             Ports::AsSpecified(_) => BTreeMap::new(),
-            Ports::Allocated => allocated(&spec, object)?,
+            Ports::Allotted(_) => allotted(&spec, object)?,
         };
         let publisher: Arc<dyn Publish> = if self.in_cluster() {
             Arc::new(opened.bus)
@@ -199,11 +200,8 @@ impl Reconciler {
 }
 
 /// The ports that stand for those of the spec, as the leader of the pool has written them down.
-fn allocated(spec: &EventSourceSpec, object: &Value) -> Result<BTreeMap<u16, u16>, ObjectState> {
-    let written = object.pointer("/status/pooledPorts").cloned();
-    let written: BTreeMap<u16, u16> = written
-        .and_then(|ports| serde_json::from_value(ports).ok())
-        .unwrap_or_default();
+fn allotted(spec: &EventSourceSpec, object: &Value) -> Result<BTreeMap<u16, u16>, ObjectState> {
+    let written = ports::written(object.get("status").unwrap_or(&Value::Null));
     match spec.ports().iter().find(|port| !written.contains_key(port)) {
         None => Ok(written),
         Some(port) => Err(ObjectState::not_ready(

@@ -198,7 +198,19 @@ impl OpenBuses {
         match &*open.health.borrow() {
             Health::Connected => {
                 gauge.set(1);
-                ObjectState::ready(format!("{kind} bus, durability {durability}"))
+                let lost = bus.discarded();
+                let counted = self.metrics.bus_lost(&key.0, &key.1);
+                counted.set(i64::try_from(lost).unwrap_or(i64::MAX));
+                let losses = match lost {
+                    0 => String::new(),
+                    1 => "; 1 event was removed by its limits before a sensor had it".to_owned(),
+                    lost => {
+                        format!(
+                            "; {lost} events were removed by its limits before a sensor had them"
+                        )
+                    }
+                };
+                ObjectState::ready(format!("{kind} bus, durability {durability}{losses}"))
             }
             Health::Unavailable { reason } => {
                 gauge.set(0);

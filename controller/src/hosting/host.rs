@@ -49,8 +49,8 @@ pub enum Scope {
 pub enum Ports {
     /// As the specs say, but for what the map says: objects share a port.
     AsSpecified(PortMap),
-    /// As the status of each EventSource says: every object has ports of its own.
-    Allocated,
+    /// As the status of each EventSource says: every object has ports of its own. The map says on which address.
+    Allotted(PortMap),
 }
 
 /// Who writes the state of hosted objects into their status.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use tiphys_core::Tasks;
 use tiphys_core::backoff::Backoff;
-use tiphys_eventsource::{PortMap, SourceRuntime};
+use tiphys_eventsource::SourceRuntime;
 use tiphys_sensor::{RecordLimits, Recorder};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -62,8 +62,7 @@ impl Reconciler {
             None => Recorder::off(),
         };
         let ports = match &options.ports {
-            Ports::AsSpecified(ports) => ports.clone(),
-            Ports::Allocated => PortMap::default(),
+            Ports::AsSpecified(ports) | Ports::Allotted(ports) => ports.clone(),
         };
         let metrics = options.metrics.clone();
         let snapshot = Snapshot {

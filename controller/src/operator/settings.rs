@@ -94,7 +94,7 @@ impl Default for JetStreamSettings {
         };
         Self {
             settings: "max_memory_store: -1\nmax_file_store: 1TB\n".to_owned(),
-            stream_config: "maxMsgs: 50000\nmaxAge: 168h\nmaxBytes: -1\nreplicas: 3\nduplicates: 300s\nretention: 0\ndiscard: 1\n".to_owned(),
+            stream_config: "maxMsgs: -1\nmaxAge: 168h\nmaxBytes: -1\nreplicas: 3\nduplicates: 300s\nretention: 0\ndiscard: 1\n".to_owned(),
             versions: vec![version("latest", "2.10.29"), version("2.10.29", "2.10.29")],
         }
     }

@@ -175,3 +175,97 @@ fn the_spec_goes_through_yaml_unchanged_and_has_a_schema() {
     let text = serde_json::to_string(&crd).unwrap();
     assert!(text.contains("jetstreamExotic") && text.contains("raftHeartbeatTimeout"));
 }
+
+/// A configuration as a pod is given it, decoded.
+fn given(json: &str) -> Result<JetStreamConfig, String> {
+    let status: BusStatusConfig = serde_json::from_str(json).unwrap();
+    match BusConfig::from_status(&status) {
+        Ok(BusConfig::JetStream(config)) => Ok(config),
+        Ok(other) => panic!("{other:?}"),
+        Err(problems) => Err(problems.errors()),
+    }
+}
+
+fn key_of(name: &str, key: &str) -> Option<KeyRef> {
+    Some(KeyRef {
+        name: name.to_owned(),
+        key: key.to_owned(),
+        optional: None,
+    })
+}
+
+#[test]
+fn the_configuration_of_a_bus_that_argo_made_is_read() {
+    // As Argo's controller writes it: keys in small letters, a map and a selector as Go has them.
+    let config = given(
+        r#"{"jetstream":{"url":"nats://eventbus-default-js-svc.argo-events.svc:4222","accessSecret":{"name":"eventbus-default-js-client-auth","key":"client-auth"},"streamConfig":"discard: 0\nduplicates: 300s\nmaxage: 168h\nmaxbytes: -1\nmaxmsgs: 50000\nreplicas: 3\nretention: 0\n"}}"#,
+    );
+    let wanted = JetStreamConfig {
+        url: "nats://eventbus-default-js-svc.argo-events.svc:4222".to_owned(),
+        access_secret: key_of("eventbus-default-js-client-auth", "client-auth"),
+        stream: StreamSettings {
+            max_msgs: Some(50_000),
+            max_age: Some(Duration::from_secs(168 * 3600)),
+            max_bytes: Some(-1),
+            replicas: Some(3),
+            duplicates: Some(Duration::from_secs(300)),
+            retention: Some(StreamRetention::Limits),
+            discard: Some(Discard::Old),
+        },
+        ..JetStreamConfig::default()
+    };
+    assert_eq!(config, Ok(wanted));
+}
+
+#[test]
+fn the_configuration_of_every_other_bus_is_read_or_says_why_not() {
+    // Later versions of Argo say of their own servers that they go unverified.
+    let own = given(
+        r#"{"jetstream":{"url":"nats://a:4222","accessSecret":null,"streamConfig":"","tls":{"insecureSkipVerify":true}}}"#,
+    )
+    .unwrap();
+    assert!(own.tls.unwrap().insecure_skip_verify);
+    assert_eq!(
+        (own.access_secret, own.stream),
+        (None, StreamSettings::default())
+    );
+
+    let exotic = given(
+        r#"{"jetstream":{"url":"nats://a:4222, nats://b:4222","accessSecret":{"name":"s","key":"k","optional":true},"streamConfig":"maxAge: 3600000000000\nREPLICAS: 1","tls":{"caCertSecret":{"name":"secret-0","key":"ca"},"clientCertSecret":{"name":"secret-1","key":"cert"},"clientKeySecret":{"name":"secret-1","key":"key"}},"unknown":{}}}"#,
+    )
+    .unwrap();
+    assert_eq!(exotic.stream.max_age, Some(Duration::from_secs(3600)));
+    assert_eq!(exotic.stream.replicas, Some(1));
+    let tls = exotic.tls.unwrap();
+    assert_eq!(
+        (tls.ca_cert_secret, tls.client_key_secret),
+        (key_of("secret-0", "ca"), key_of("secret-1", "key"))
+    );
+
+    // NATS Streaming: first in order, with a token or without.
+    let token = given(
+        r#"{"nats":{"url":"nats://eventbus-default-stan-svc:4222","clusterID":"eventbus-default","auth":"token","accessSecret":{"name":"eventbus-default-client","key":"client-auth"}},"jetstream":{"url":"nats://b"}}"#,
+    )
+    .unwrap();
+    assert_eq!(token.url, "nats://eventbus-default-stan-svc:4222");
+    assert_eq!(token.auth, NatsAuth::Detect);
+    assert_eq!(
+        token.access_secret,
+        key_of("eventbus-default-client", "client-auth")
+    );
+    let none = given(r#"{"nats":{"url":"nats://a","clusterID":"c","auth":"none"}}"#).unwrap();
+    assert_eq!(none.auth, NatsAuth::None);
+
+    let kafka = given(r#"{"kafka":{"url":"a:9092","topic":"ns-default"}}"#).unwrap_err();
+    assert!(
+        kafka.contains("status.config.kafka: is not supported yet"),
+        "{kafka}"
+    );
+    for empty in ["{}", r#"{"nats":null,"jetstream":null}"#] {
+        let error = given(empty).unwrap_err();
+        assert!(error.contains("names no bus yet"), "{error}");
+    }
+    // What our own controller knows of its servers.
+    let disk = given(r#"{"jetstream":{"url":"nats://a","durability":"disk"}}"#).unwrap();
+    assert_eq!(disk.durability, Some(crate::bus::Durability::Disk));
+}

@@ -17,6 +17,8 @@ mod credentials;
 mod pods;
 mod readiness;
 mod server_config;
+#[cfg(test)]
+mod server_tests;
 mod servers;
 mod stream;
 #[cfg(test)]
@@ -177,7 +179,7 @@ fn made(
             }),
         },
         pods::service(servers),
-        pods::stateful_set(servers, version, &server_config::start_hash(&text)),
+        pods::stateful_set(servers, version, &server_config::start_hash(servers, &text)),
     ];
     if servers.replicas >= 3 {
         wanted.push(pods::disruption_budget(servers));

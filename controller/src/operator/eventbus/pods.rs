@@ -9,7 +9,7 @@ use crate::operator::settings::JetStreamVersion;
 use crate::operator::wanted::{Made, Wanted};
 
 /// The annotation of the pods that changes when the servers must be started anew.
-const CONFIG_ANNOTATION: &str = "tiphys.dev/server-config";
+pub(crate) const CONFIG_ANNOTATION: &str = "tiphys.dev/server-config";
 const PID: &str = "/var/run/nats";
 
 /// The headless Service.
@@ -282,14 +282,15 @@ fn overlay(under: &mut Value, over: Value) {
     }
 }
 
-/// Takes out the members that say nothing, so that they are not mistaken for wishes. What is inside stays: a label
-/// may be empty.
+/// Takes out the members that say nothing, so that they are not mistaken for wishes. What is inside them stays: a
+/// label may be empty.
 fn prune(value: &mut Value) {
     if let Value::Object(members) = value {
         members.retain(|_, member| {
             !(member.is_null()
                 || member.as_str() == Some("")
-                || member.as_array().is_some_and(Vec::is_empty))
+                || member.as_array().is_some_and(Vec::is_empty)
+                || member.as_object().is_some_and(Map::is_empty))
         });
     }
 }

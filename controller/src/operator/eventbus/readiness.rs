@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use super::Bus;
+use super::pods::CONFIG_ANNOTATION;
+use super::server_config::ALONE;
 use super::servers::Servers;
 use crate::operator::wanted::Refused;
 
@@ -74,8 +76,16 @@ pub(crate) fn readiness(bus: Bus<'_>, stateful_set: Option<&Value>) -> Option<Re
 /// `stateful_set` is the one that exists now. Who wants that all the same deletes it first.
 pub(crate) fn refused_change(bus: Bus<'_>, stateful_set: &Value) -> Option<Refused> {
     let servers = Servers::of(bus)?;
-    let there = stateful_set.pointer("/spec/replicas")?.as_u64()?;
-    (there == 1 && servers.replicas > 1).then(|| Refused {
+    let said = stateful_set
+        .pointer("/spec/template/metadata/annotations")
+        .and_then(|annotations| annotations.get(CONFIG_ANNOTATION))
+        .and_then(Value::as_str);
+    let alone = match said {
+        Some(said) => said.starts_with(ALONE),
+        // Argo's controller made it.
+        None => stateful_set.pointer("/spec/replicas")?.as_u64()? == 1,
+    };
+    (alone && servers.replicas > 1).then(|| Refused {
         reason: "JetStreamStatefulSetFailed".to_owned(),
         message: format!(
             "replicas must stay 1, because a server that joins a cluster drops the events that it kept alone: make another EventBus with {} replicas, or delete the StatefulSet {:?} to go on without those events",

@@ -113,10 +113,15 @@ fn tls(indent: &str, own: &str, authority: &str) -> String {
     )
 }
 
-/// A number that changes when a server must be started anew for the configuration to hold.
+/// What the annotation of a server says that keeps its events for itself; a number follows.
+pub(crate) const ALONE: &str = "alone-";
+/// What the annotation of a server in a cluster says; a number follows.
+const CLUSTERED: &str = "cluster-";
+
+/// Changes when a server must be started anew for the configuration to hold.
 ///
 /// New routes are taken by a running server; whether it is in a cluster, and how it stores, is not.
-pub(crate) fn start_hash(text: &str) -> String {
+pub(crate) fn start_hash(servers: &Servers<'_>, text: &str) -> String {
     let lines = text
         .lines()
         .filter(|line| !line.trim_start().starts_with("routes:"));
@@ -126,5 +131,10 @@ pub(crate) fn start_hash(text: &str) -> String {
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-    format!("{hash:016x}")
+    let kind = if servers.replicas >= 3 {
+        CLUSTERED
+    } else {
+        ALONE
+    };
+    format!("{kind}{hash:016x}")
 }

@@ -271,16 +271,21 @@ pub(crate) fn annotated_durability(annotations: &BTreeMap<String, String>) -> Op
     }
 }
 
-/// The value of `sync_interval` where the lines set it.
-pub(crate) fn sync_interval(lines: &str) -> Option<&str> {
+/// The value of a setting among lines of the server's configuration.
+pub(crate) fn setting<'t>(lines: &'t str, name: &str) -> Option<&'t str> {
     lines
         .split(['\n', ';', ','])
-        .filter_map(|line| line.split(['#']).next())
+        .filter_map(|line| line.split('#').next())
         .find_map(|line| {
-            let value = line.trim().strip_prefix("sync_interval")?;
+            let value = line.trim().strip_prefix(name)?;
             let value = value.trim_start_matches([' ', '\t', ':', '=']);
             Some(value.trim().trim_matches(['"', '\'']))
         })
+}
+
+/// When the store is synced, where the lines say so.
+pub(crate) fn sync_interval(lines: &str) -> Option<&str> {
+    setting(lines, "sync_interval")
 }
 
 /// Whether a version can sync before it acknowledges: 2.10 and later.
