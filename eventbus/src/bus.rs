@@ -156,6 +156,15 @@ pub struct Subscription {
     pub max_in_flight: usize,
 }
 
+/// A consumer of somebody else whose place a new one takes over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Predecessor {
+    /// Its name.
+    pub durable: String,
+    /// Which of the subscription's subjects it consumed.
+    pub subject: SubjectPattern,
+}
+
 /// The receiving end of a durable consumer.
 pub struct Subscriber {
     pub(crate) backend: Box<dyn Receive>,
@@ -325,8 +334,21 @@ impl Bus {
         &self,
         subscription: Subscription,
     ) -> Result<Subscriber, SubscribeError> {
+        self.subscribe_after(subscription, Vec::new()).await
+    }
+
+    /// The same; one that is new and would begin with [`Start::New`] begins where its predecessors ended, if there are
+    /// any, so that nothing that they had not acknowledged is missed.
+    ///
+    /// # Errors
+    /// [`SubscribeError`].
+    pub async fn subscribe_after(
+        &self,
+        subscription: Subscription,
+        predecessors: Vec<Predecessor>,
+    ) -> Result<Subscriber, SubscribeError> {
         self.backend
-            .subscribe(subscription)
+            .subscribe(subscription, predecessors)
             .await
             .map(|backend| Subscriber { backend })
     }
@@ -397,6 +419,7 @@ pub(crate) trait Backend: Send + Sync {
     async fn subscribe(
         &self,
         subscription: Subscription,
+        predecessors: Vec<Predecessor>,
     ) -> Result<Box<dyn Receive>, SubscribeError>;
     async fn durables(&self, prefix: &str) -> Result<Vec<String>, SubscribeError>;
     async fn forget(&self, durable: &str) -> Result<(), SubscribeError>;

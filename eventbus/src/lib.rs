@@ -17,7 +17,7 @@ mod names;
 mod resource;
 
 pub use bus::{
-    AckError, Bus, Durability, Entry, Health, Message, OpenError, Publish, PublishError, Start,
+    AckError, Bus, Durability, Entry, Health, Message, OpenError, Predecessor, Publish, PublishError, Start,
     State, StateError, Stored, SubjectPattern, SubscribeError, Subscriber, Subscription,
 };
 pub use embedded::{Discard, EmbeddedConfig, Limits};

@@ -308,9 +308,11 @@ impl Backend for EmbeddedBus {
         Ok(self.shared.end())
     }
 
+    /// Nobody else has consumers here, so there are no predecessors.
     async fn subscribe(
         &self,
         subscription: Subscription,
+        _predecessors: Vec<crate::bus::Predecessor>,
     ) -> Result<Box<dyn Receive>, SubscribeError> {
         names::check_subscription(&subscription)?;
         if self.shared.closed.is_cancelled() {

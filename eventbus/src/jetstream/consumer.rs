@@ -20,7 +20,10 @@ use tokio::sync::watch;
 use super::filters::{filters, wants};
 use super::link::Link;
 use super::stream::STREAM;
-use crate::bus::{AckError, Message, Receive, Settle, Start, SubscribeError, Subscription};
+use super::takeover::{self, Taken};
+use crate::bus::{
+    AckError, Message, Predecessor, Receive, Settle, Start, SubscribeError, Subscription,
+};
 
 /// How long one pull lasts, and how often the server says that it still does.
 const PULL: Duration = Duration::from_secs(60);
@@ -48,6 +51,8 @@ struct Progress {
     next: u64,
     /// Delivered here and not settled.
     open: BTreeSet<u64>,
+    /// What consumers before this one have had.
+    taken: Taken,
 }
 
 fn lock(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
@@ -65,6 +70,7 @@ impl JetStreamSubscriber {
     pub(crate) async fn open(
         link: Arc<Link>,
         subscription: Subscription,
+        predecessors: &[Predecessor],
     ) -> Result<Self, SubscribeError> {
         let subscriber = Self {
             connections: link.connections.subscribe(),
@@ -76,7 +82,7 @@ impl JetStreamSubscriber {
         };
         let unavailable = |reason| SubscribeError::Unavailable { reason };
         let context = subscriber.link.ready().map_err(unavailable)?;
-        match subscriber.ensure(&context, false).await {
+        match subscriber.ensure(&context, false, predecessors).await {
             Ok(_) => Ok(subscriber),
             Err(Failed::Away(reason)) => Err(unavailable(reason)),
             Err(Failed::Refused(reason)) => Err(SubscribeError::Refused { reason }),
@@ -88,6 +94,7 @@ impl JetStreamSubscriber {
         &self,
         context: &Context,
         again: bool,
+        predecessors: &[Predecessor],
     ) -> Result<Consumer<pull::Config>, Failed> {
         let away = |error: &(dyn std::error::Error + 'static)| Failed::Away(chain(error));
         let durable = &self.subscription.durable;
@@ -105,6 +112,8 @@ impl JetStreamSubscriber {
                 let there = &consumer.cached_info().config;
                 // Where a consumer began cannot be changed and no longer matters.
                 config.deliver_policy = there.deliver_policy;
+                config.metadata.clone_from(&there.metadata);
+                lock(&self.progress).taken = Taken::read(&there.metadata);
                 if differs(there, &config) {
                     return self.create(&stream, config).await;
                 }
@@ -113,6 +122,13 @@ impl JetStreamSubscriber {
             Err(error) if !is_absent(&error.kind()) => return Err(away(&error)),
             Err(_) => {}
         }
+        let after_others = !again && self.subscription.start == Start::New;
+        let taken = if after_others && !predecessors.is_empty() {
+            let found = takeover::of(context, &self.subscription.subjects, predecessors).await;
+            found.map_err(Failed::Away)?
+        } else {
+            None
+        };
         {
             let mut progress = lock(&self.progress);
             let known = progress.stream == made;
@@ -136,6 +152,14 @@ impl JetStreamSubscriber {
                 };
                 progress.open.clear();
             }
+            if let Some((begin, taken)) = taken {
+                config.deliver_policy = DeliverPolicy::ByStartSequence {
+                    start_sequence: begin,
+                };
+                progress.next = begin;
+                progress.taken = taken;
+            }
+            progress.taken.write(&mut config.metadata);
         }
         if again {
             tracing::warn!(consumer = durable, from = ?config.deliver_policy, "the consumer was deleted on the event bus and is made anew");
@@ -244,7 +268,7 @@ impl JetStreamSubscriber {
             let Ok(context) = self.link.ready() else {
                 continue;
             };
-            let consumer = match self.ensure(&context, true).await {
+            let consumer = match self.ensure(&context, true, &[]).await {
                 Ok(consumer) => consumer,
                 Err(Failed::Refused(reason)) => return Err(SubscribeError::Refused { reason }),
                 Err(Failed::Away(reason)) => {
@@ -283,7 +307,8 @@ impl JetStreamSubscriber {
                 return None;
             }
         };
-        if !wants(&self.subscription.subjects, &message.subject) {
+        let had = lock(&self.progress).taken.had(&message.subject, seq);
+        if had || !wants(&self.subscription.subjects, &message.subject) {
             // Overlapping patterns are one wide filter on the server.
             if let Err(error) = Box::pin(message.ack()).await {
                 tracing::debug!(%error, "a message for others comes again");
@@ -369,7 +394,7 @@ fn differs(there: &async_nats::jetstream::consumer::Config, wanted: &pull::Confi
         || there.max_ack_pending != wanted.max_ack_pending
 }
 
-fn is_absent(kind: &ConsumerErrorKind) -> bool {
+pub(super) fn is_absent(kind: &ConsumerErrorKind) -> bool {
     match kind {
         ConsumerErrorKind::JetStream(reason) => {
             let code = reason.error_code();

@@ -18,6 +18,7 @@ mod questions;
 mod state;
 mod stream;
 mod survey;
+mod takeover;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -41,8 +42,8 @@ use self::link::Link;
 use self::state::JetStreamState;
 use self::stream::STREAM;
 use crate::bus::{
-    Backend, Bus, Durability, Health, OpenError, PublishError, Receive, State, StateError, Stored,
-    SubscribeError, Subscription,
+    Backend, Bus, Durability, Health, OpenError, Predecessor, PublishError, Receive, State,
+    StateError, Stored, SubscribeError, Subscription,
 };
 use crate::journal::{AskError, Journal, JournalLimits, Questions};
 use crate::names;
@@ -183,9 +184,11 @@ impl Backend for JetStreamBus {
     async fn subscribe(
         &self,
         subscription: Subscription,
+        predecessors: Vec<Predecessor>,
     ) -> Result<Box<dyn Receive>, SubscribeError> {
         names::check_subscription(&subscription)?;
-        let subscriber = JetStreamSubscriber::open(self.link.clone(), subscription).await?;
+        let subscriber =
+            JetStreamSubscriber::open(self.link.clone(), subscription, &predecessors).await?;
         Ok(Box::new(subscriber))
     }
 

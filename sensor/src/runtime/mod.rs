@@ -18,6 +18,7 @@ mod dead;
 mod joined;
 mod ledger;
 mod limit;
+mod predecessors;
 mod runner;
 mod shelf;
 mod single;
@@ -44,6 +45,7 @@ pub use again::{AgainError, Replay, Replayed};
 pub use dead::{DeadEvent, DeadLetter, DeadLetters};
 use ledger::Ledger;
 use limit::Limit;
+use predecessors::predecessors;
 use runner::Runner;
 use store::Store;
 use turns::Turns;
@@ -197,7 +199,7 @@ impl SensorRuntime {
         for (made, trigger) in prepared {
             let subscription = subscription(durable(&made.name), &made, start.start());
             let subscriber = bus
-                .subscribe(subscription.clone())
+                .subscribe_after(subscription.clone(), predecessors(&name, &made))
                 .await
                 .map_err(|source| StartError::Bus {
                     trigger: made.name.clone(),
@@ -205,9 +207,8 @@ impl SensorRuntime {
                 })?;
             let counters = metrics.trigger(&namespace, &name, &made.name);
             let condition = made.condition.to_string();
-            let dependencies = made.dependencies.iter();
-            let dependencies: Vec<&str> = dependencies.map(|one| one.name.as_str()).collect();
-            let labels = Labels::new([&namespace, &name, &made.name], condition, &dependencies);
+            let names = [&*namespace, &*name, &*made.name];
+            let labels = Labels::new(names, condition, &made.dependencies);
             let ledger = Ledger::new(counters.clone());
             if !known.contains(&subscription.durable) {
                 // A consumer of this name has been removed since: what it had in hand never comes back.
