@@ -24,6 +24,9 @@ pub(crate) const NOT_READY: &str = "EventBusNotReady";
 /// No request in hand takes longer to store its events.
 const RETIRED: Duration = Duration::from_secs(10);
 
+/// How long a bus that takes another's place is waited for.
+const SETTLE: Duration = Duration::from_secs(5);
+
 /// A bus, and which one of that name it is: it is another one after its object has changed.
 #[derive(Clone)]
 pub(crate) struct Opened {
@@ -113,7 +116,11 @@ impl OpenBuses {
         self.implicit.remove(&key);
         let known = self.open.get(&key);
         if known.is_none_or(|open| open.config != config) {
+            let others = known.is_some();
             let bus = self.connect(config.clone(), secrets).await?;
+            if others {
+                settle(&bus).await;
+            }
             self.keep(key.clone(), config, bus);
         }
         let state = self.open.get(&key).map(|open| self.state(&key, open));
@@ -285,6 +292,15 @@ impl OpenBuses {
         for (_, open) in std::mem::take(&mut self.open) {
             open.opened.bus.close().await;
         }
+    }
+}
+
+/// Gives a bus that takes another's place the time to be there, so that no request meets it before it is.
+async fn settle(bus: &Bus) {
+    let mut health = bus.health();
+    let connected = health.wait_for(|health| *health == Health::Connected);
+    if !matches!(tokio::time::timeout(SETTLE, connected).await, Ok(Ok(_))) {
+        tracing::warn!("the event bus of the changed EventBus cannot be reached yet");
     }
 }
 

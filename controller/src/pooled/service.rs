@@ -87,7 +87,7 @@ pub(crate) fn slices(service: &Value, pods: &[Address]) -> Vec<Value> {
                 "name": format!("{name}-{suffix}"),
                 "labels": {
                     "kubernetes.io/service-name": name,
-                    "endpointslice.kubernetes.io/managed-by": "tiphys.dev/pool",
+                    "endpointslice.kubernetes.io/managed-by": "pool.tiphys.dev",
                 },
             },
             "addressType": family,

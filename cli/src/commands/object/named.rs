@@ -54,21 +54,13 @@ async fn exists(client: &Client, kind: Kind, namespace: &str, name: &str) -> any
     let (kind, plural) = (kind.as_str(), resource.plural);
     match api.get_opt(name).await {
         Ok(Some(_)) => Ok(()),
-        Ok(None) => {
-            // The kind itself may be unknown, which the same status says.
-            if let Err(kube::Error::Api(status)) = api
-                .list_metadata(&kube::api::ListParams::default().limit(1))
-                .await
-                && status.code == 404
-            {
-                anyhow::bail!(
-                    "the API server does not know {kind} objects: install their definitions with `tiphys crds | kubectl apply -f -`"
-                );
-            }
-            anyhow::bail!(
-                "{kind} {name:?} does not exist in namespace {namespace:?}: create it, or name another with --name and --namespace"
-            )
-        }
+        Ok(None) => anyhow::bail!(
+            "{kind} {name:?} does not exist in namespace {namespace:?}: create it, or name another with --name and --namespace"
+        ),
+        // Of a kind that it does not know the server has no such path, and answers with a page.
+        Err(kube::Error::Api(status)) if status.code == 404 => anyhow::bail!(
+            "the API server does not know {kind} objects: install their definitions with `tiphys crds | kubectl apply -f -`"
+        ),
         Err(kube::Error::Api(status)) if status.code == 403 => anyhow::bail!(
             "{kind} {name:?} in namespace {namespace:?} may not be read: {}; grant get, list and watch of {plural} and eventbus",
             status.message

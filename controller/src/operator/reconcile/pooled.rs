@@ -16,8 +16,8 @@ use super::workload::{Checkup, check, usable_bus};
 use super::{Context, ObjectView, Outcome, bring};
 use crate::hosting::{Kind, ObjectKey};
 use crate::operator::apply::{self, MANAGER};
-use crate::operator::known::Known;
 use crate::operator::conditions::{Conditions, Said};
+use crate::operator::known::Known;
 use crate::operator::queue::Next;
 use crate::operator::wanted::{Made, Wanted};
 use crate::operator::workload::{Workload, service_of};
@@ -59,7 +59,7 @@ pub(super) async fn look(context: &Context, pool: &Pool, view: &ObjectView, outc
     let known = match write_ports(context, known, &view.pool_ports).await {
         Ok(known) => known,
         Err(error) => {
-            let message = format!("cannot write down its ports: {}", chain(&error));
+            let message = format!("cannot write down its ports: {}", sentence(&error));
             conditions.say("Deployed", Said::no("PortsFailed", message));
             outcome.next = Next::Retry;
             return report(context, known, &conditions, hosted, None, outcome).await;
@@ -100,7 +100,7 @@ async fn make(
         for slice in service::slices(&wanted.object, &pods) {
             if let Err(error) = write_slice(context, known, slice).await {
                 outcome.next = Next::Retry;
-                let message = format!("cannot lead its Service to the pool: {}", chain(&error));
+                let message = format!("cannot lead its Service to the pool: {}", sentence(&error));
                 return Said::no("EndpointsFailed", message);
             }
         }
@@ -221,4 +221,12 @@ async fn write_slice(
     api.patch(&own, &params, &Patch::Apply(&slice))
         .await
         .map(drop)
+}
+
+/// What the server says; the client's own text of it repeats the whole answer.
+fn sentence(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        error => chain(error),
+    }
 }
