@@ -8,7 +8,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{logging, output};
 
-pub(crate) use workflows::{Api, Get, List, Logs};
+pub(crate) use workflows::{
+    After, Api, Choice, Delete, Get, List, Logs, Names, Resubmit, Resume, Retry, Stop, Submit,
+    Terminate, Tree, View, Wait,
+};
 
 /// Event-driven workflow automation from Argo's own YAML, on a laptop or a cluster.
 #[derive(Debug, Parser)]
@@ -67,12 +70,30 @@ pub(crate) enum Command {
     Replay(crate::commands::replay::ReplayArgs),
     /// Runs cases for Sensors: given events, expected objects. Nothing is sent or created.
     Test(crate::commands::test::Test),
-    /// Shows one Workflow: its state and its tree.
+    /// Creates Workflows from files, standard input, templates or schedules.
+    Submit(Box<Submit>),
+    /// Shows Workflows: their state and their tree.
     Get(Get),
     /// Lists Workflows.
     List(List),
     /// Prints what the steps of a Workflow have printed.
     Logs(Logs),
+    /// Waits for the end of Workflows; fails when one has not succeeded.
+    Wait(Wait),
+    /// Ends Workflows; exit handlers still run.
+    Stop(Stop),
+    /// Ends Workflows at once.
+    Terminate(Terminate),
+    /// Holds Workflows: what runs goes on, and nothing new begins.
+    Suspend(Names),
+    /// Lets Workflows go on that are held or wait in a step.
+    Resume(Resume),
+    /// Lets failed Workflows go on from what failed.
+    Retry(Retry),
+    /// Creates Workflows like those that have been.
+    Resubmit(Resubmit),
+    /// Deletes Workflows.
+    Delete(Delete),
     /// Makes servers, pods and Services of the objects in a cluster.
     Controller(crate::commands::controller::Controller),
     /// Checks objects before the API server of a cluster keeps them.

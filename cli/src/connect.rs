@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +48,9 @@ pub(crate) fn forget(data_dir: &Path) {
 /// Connects to the local run of the folder, or to the cluster.
 pub(crate) async fn connect(args: &Api) -> anyhow::Result<Connection> {
     let path = args.data_dir.join(FILE);
+    if args.kubeconfig.is_some() || args.context.is_some() {
+        return chosen(args).await;
+    }
     if let Ok(text) = std::fs::read_to_string(&path) {
         let address: Address = serde_json::from_str(&text).map_err(|error| {
             anyhow::anyhow!(
@@ -75,6 +80,32 @@ pub(crate) async fn connect(args: &Api) -> anyhow::Result<Connection> {
             args.data_dir.display()
         )
     })?;
+    let namespace = args
+        .namespace
+        .clone()
+        .unwrap_or_else(|| config.default_namespace.clone());
+    Ok(Connection {
+        client: Client::try_from(config)?,
+        namespace,
+        local: None,
+    })
+}
+
+/// Connects to the cluster that is named.
+async fn chosen(args: &Api) -> anyhow::Result<Connection> {
+    let options = KubeConfigOptions {
+        context: args.context.clone(),
+        ..KubeConfigOptions::default()
+    };
+    let config = match &args.kubeconfig {
+        Some(file) => {
+            let kubeconfig = Kubeconfig::read_from(file)
+                .with_context(|| format!("cannot read {}", file.display()))?;
+            Config::from_custom_kubeconfig(kubeconfig, &options).await
+        }
+        None => Config::from_kubeconfig(&options).await,
+    };
+    let config = config.context("cannot use the kubeconfig")?;
     let namespace = args
         .namespace
         .clone()

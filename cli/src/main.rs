@@ -70,7 +70,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Sensor(args) => {
                 commands::object::run(args, tiphys_controller::Kind::Sensor, set_log_level).await
             }
-            Command::Why(args) => commands::why::run(&args),
+            Command::Why(args) => commands::why::run(&args).await,
             Command::Events(args) => commands::events::run(&args).await,
             Command::Dead(args) => commands::dead::run(&args).await,
             Command::Replay(args) => commands::replay::run(&args).await,
@@ -78,6 +78,15 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Get(args) => commands::get::run(&args).await.map(|()| ExitCode::SUCCESS),
             Command::List(args) => commands::list::run(&args).await.map(|()| ExitCode::SUCCESS),
             Command::Logs(args) => commands::logs::run(&args).await.map(|()| ExitCode::SUCCESS),
+            Command::Submit(args) => commands::submit::run(&args).await,
+            Command::Wait(args) => commands::wait::run(&args).await,
+            Command::Stop(args) => done(commands::verbs::stop(&args).await),
+            Command::Terminate(args) => done(commands::verbs::terminate(&args).await),
+            Command::Suspend(args) => done(commands::verbs::suspend(&args).await),
+            Command::Resume(args) => done(commands::verbs::resume(&args).await),
+            Command::Delete(args) => done(commands::verbs::delete(&args).await),
+            Command::Retry(args) => commands::again::retry(&args).await,
+            Command::Resubmit(args) => commands::again::resubmit(&args).await,
             Command::Controller(args) => commands::controller::run(args, set_log_level).await,
             Command::Webhook(args) => commands::webhook::run(args).await,
             Command::Crds(args) => commands::crds::run(&args).map(|()| ExitCode::SUCCESS),
@@ -101,6 +110,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     // A blocking read that nobody waits for any more must not hold the process.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     done
+}
+
+fn done(result: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    result.map(|()| ExitCode::SUCCESS)
 }
 
 /// The error and its causes in one line.

@@ -1,6 +1,6 @@
 //! Standard output: data only, and a reader that goes away is no error.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 /// Writes text as it is.
 pub(crate) fn print(text: &str) -> io::Result<()> {
@@ -12,6 +12,33 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
 /// Writes text and a newline.
 pub(crate) fn line(text: &str) -> io::Result<()> {
     print(&format!("{text}\n"))
+}
+
+/// Draws a picture anew where the last one was; below it where there is no terminal.
+pub(crate) fn redraw(text: &str) -> io::Result<()> {
+    if io::stdout().is_terminal() {
+        return print(&format!("\x1b[H\x1b[2J{text}"));
+    }
+    print(&format!("{text}\n"))
+}
+
+/// The pictures of states in their colours; they are left out again where nobody sees colours.
+pub(crate) fn coloured(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let colour = match c {
+            '✔' => "32",
+            '✖' | '⚠' => "31",
+            '●' | 'ǁ' => "36",
+            '◷' => "33",
+            _ => {
+                out.push(c);
+                continue;
+            }
+        };
+        out.push_str(&format!("\x1b[{colour}m{c}\x1b[0m"));
+    }
+    out
 }
 
 /// Writes a note for people to standard error; there is nothing to do where that fails.

@@ -1,40 +1,42 @@
-//! `tiphys get`: one Workflow as `argo get` prints it.
+//! `tiphys get`: Workflows as `argo get` prints them.
 
 use jiff::Timestamp;
-use kube::{Api, ResourceExt as _};
-use tiphys_workflow::{Workflow, tree};
+use serde_json::Value;
+use tiphys_workflow::operations::NodeSelector;
+use tiphys_workflow::tree::{self, Columns, Shown};
 
-use crate::args::Get;
-use crate::connect;
-use crate::output::{self, Format};
+use crate::args::{Get, Tree, View};
+use crate::commands::operator::{connect, explained, show, typed};
+use crate::output;
 
-/// Prints the Workflow.
+/// Prints the Workflows.
 pub(crate) async fn run(args: &Get) -> anyhow::Result<()> {
-    let connection = connect::connect(&args.api).await?;
-    let api = Api::<Workflow>::namespaced(connection.client, &connection.namespace);
-    let workflow = find(&api, &args.workflow, &connection.namespace).await?;
-    match args.output {
-        Some(Format::Json) => output::line(&serde_json::to_string_pretty(&workflow)?)?,
-        Some(Format::Yaml) => output::print(&output::yaml(&workflow)?)?,
-        Some(Format::Name) => output::line(&workflow.name_any())?,
-        Some(Format::Wide) | None => output::print(&tree::describe(&workflow, Timestamp::now()))?,
+    let (_, operator) = connect(&args.api).await?;
+    for name in &args.workflows {
+        let object = operator.get(name).await.map_err(explained)?;
+        show(&object, args.output, &args.tree)?;
     }
     Ok(())
 }
 
-/// The Workflow of that name, or the newest for `@latest`.
-pub(crate) async fn find(
-    api: &Api<Workflow>,
-    name: &str,
-    namespace: &str,
-) -> anyhow::Result<Workflow> {
-    if name == "@latest" {
-        let all = api.list(&kube::api::ListParams::default()).await?.items;
-        let newest = all.into_iter().max_by_key(Workflow::creation_timestamp);
-        return newest.ok_or_else(|| anyhow::anyhow!("no workflows in namespace {namespace:?}"));
-    }
-    let found = api.get_opt(name).await?;
-    found.ok_or_else(|| {
-        anyhow::anyhow!("no workflow {name:?} in namespace {namespace:?}; `tiphys list -A` shows all, -n chooses the namespace")
+/// The header and the tree of a Workflow, in colours where the terminal has them.
+pub(crate) fn picture(object: &Value, view: Option<View>, shown: &Tree) -> anyhow::Result<String> {
+    let workflow = typed(object)?;
+    let selector = shown.node_field_selector.as_deref().unwrap_or_default();
+    let how = Shown {
+        columns: match view {
+            Some(View::Wide) => Columns::Wide,
+            Some(View::Short) => Columns::Short,
+            _ => Columns::Usual,
+        },
+        status: shown.status.clone(),
+        nodes: NodeSelector::parse(selector)?,
+        letters: shown.no_utf8,
+    };
+    let text = tree::picture(&workflow, Timestamp::now(), &how);
+    Ok(if shown.no_color {
+        text
+    } else {
+        output::coloured(&text)
     })
 }

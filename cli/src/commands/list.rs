@@ -1,73 +1,118 @@
 //! `tiphys list`: Workflows as `argo list` prints them.
 
+use std::cmp::Reverse;
+
 use jiff::Timestamp;
-use kube::api::ListParams;
-use kube::{Api, ResourceExt as _};
-use tiphys_workflow::tree::one_unit;
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use kube::{Api, Client, ResourceExt as _};
+use serde_json::Value;
+use tiphys_workflow::tree::{one_unit, state};
 use tiphys_workflow::{NodePhase, Workflow};
 
-use crate::args::List;
+use crate::args::{Choice, List};
+use crate::commands::operator::{Filter, ago, name, statuses};
 use crate::connect;
 use crate::output::{self, Format};
 
-/// Prints the Workflows, the newest first.
+/// How many objects are asked for at once.
+const PAGE: u32 = 500;
+
+/// Prints the Workflows: those that go on, then those that have ended, the newest first.
 pub(crate) async fn run(args: &List) -> anyhow::Result<()> {
+    let filter = Filter {
+        running: args.running,
+        completed: args.completed,
+        status: statuses(&args.status)?,
+        prefix: args.prefix.clone(),
+        since: args.since.as_deref().map(ago).transpose()?,
+        older: args.older.as_deref().map(ago).transpose()?,
+        resubmitted: args.resubmitted,
+    };
     let connection = connect::connect(&args.api).await?;
-    let api = if args.all_namespaces {
-        Api::<Workflow>::all(connection.client)
-    } else {
-        Api::<Workflow>::namespaced(connection.client, &connection.namespace)
-    };
-    let mut params = ListParams::default();
-    if let Some(selector) = &args.selector {
-        params = params.labels(selector);
-    }
-    let mut workflows = api.list(&params).await?.items;
-    let done = |workflow: &Workflow| {
-        workflow
-            .status
-            .as_ref()
-            .is_some_and(|status| status.phase.is_done())
-    };
-    workflows.retain(|workflow| {
-        let done = done(workflow);
-        if args.running {
-            !done
-        } else {
-            done || !args.completed
-        }
-    });
-    workflows.sort_by_key(|workflow| std::cmp::Reverse(workflow.creation_timestamp()));
+    let namespace = (!args.all_namespaces).then_some(connection.namespace.as_str());
+    let mut found = find(&connection.client, namespace, &args.choice, &filter).await?;
+    found.sort_by_cached_key(|(_, workflow)| order(workflow));
+    let objects = || found.iter().map(|(object, _)| object).collect::<Vec<_>>();
     match args.output {
-        Some(Format::Json) => return Ok(output::line(&serde_json::to_string_pretty(&workflows)?)?),
-        Some(Format::Yaml) => return Ok(output::print(&output::yaml(&workflows)?)?),
+        Some(Format::Json) => return Ok(output::line(&serde_json::to_string_pretty(&objects())?)?),
+        Some(Format::Yaml) => return Ok(output::print(&output::yaml(&objects())?)?),
         Some(Format::Name) => {
-            for workflow in &workflows {
-                output::line(&workflow.name_any())?;
+            for (object, _) in &found {
+                output::line(name(object))?;
             }
             return Ok(());
         }
         Some(Format::Wide) | None => {}
     }
-    if workflows.is_empty() {
+    if found.is_empty() {
         return Ok(output::line("No workflows found")?);
     }
     let wide = args.output == Some(Format::Wide);
-    let mut header = vec!["NAME", "STATUS", "AGE", "DURATION", "PRIORITY", "MESSAGE"];
-    if args.all_namespaces {
-        header.insert(0, "NAMESPACE");
+    let mut rows = Vec::new();
+    if !args.no_headers {
+        let mut header = vec!["NAME", "STATUS", "AGE", "DURATION", "PRIORITY", "MESSAGE"];
+        if args.all_namespaces {
+            header.insert(0, "NAMESPACE");
+        }
+        if wide {
+            header.extend(["P/R/C", "PARAMETERS"]);
+        }
+        rows.push(header.into_iter().map(str::to_owned).collect());
     }
-    if wide {
-        header.extend(["P/R/C", "PARAMETERS"]);
-    }
-    let mut rows = vec![header.into_iter().map(str::to_owned).collect()];
     let now = Timestamp::now();
     rows.extend(
-        workflows
+        found
             .iter()
-            .map(|workflow| row(workflow, args.all_namespaces, wide, now)),
+            .map(|(_, workflow)| row(workflow, args.all_namespaces, wide, now)),
     );
     Ok(output::print(&output::table(&rows))?)
+}
+
+/// The Workflows that are chosen, as they are and as their type.
+pub(crate) async fn find(
+    client: &Client,
+    namespace: Option<&str>,
+    choice: &Choice,
+    filter: &Filter,
+) -> anyhow::Result<Vec<(Value, Workflow)>> {
+    let kind = GroupVersionKind::gvk("argoproj.io", "v1alpha1", "Workflow");
+    let kind = ApiResource::from_gvk_with_plural(&kind, "workflows");
+    let api = match namespace {
+        Some(namespace) => Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &kind),
+        None => Api::all_with(client.clone(), &kind),
+    };
+    let mut params = ListParams::default().limit(PAGE);
+    params.label_selector.clone_from(&choice.selector);
+    params.field_selector.clone_from(&choice.field_selector);
+    let mut found = Vec::new();
+    loop {
+        let page = api.list(&params).await?;
+        for item in page.items {
+            let mut object = serde_json::to_value(item)?;
+            object["apiVersion"] = "argoproj.io/v1alpha1".into();
+            object["kind"] = "Workflow".into();
+            match serde_json::from_value::<Workflow>(object.clone()) {
+                Ok(workflow) if filter.takes(&workflow) => found.push((object, workflow)),
+                Ok(_) => {}
+                Err(error) => output::note(&format!(
+                    "warning: workflow {:?} has a shape that is not known: {error}",
+                    name(&object)
+                )),
+            }
+        }
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => return Ok(found),
+        }
+    }
+}
+
+/// Those that go on come first.
+fn order(workflow: &Workflow) -> (bool, Reverse<Option<Timestamp>>, String) {
+    let status = workflow.status.as_ref();
+    let finished = status.and_then(|status| status.finished_at.as_ref()?.parse().ok());
+    let at = finished.or(workflow.creation_timestamp().map(|created| created.0));
+    (finished.is_some(), Reverse(at), workflow.name_any())
 }
 
 fn row(workflow: &Workflow, namespace: bool, wide: bool, now: Timestamp) -> Vec<String> {
@@ -82,11 +127,6 @@ fn row(workflow: &Workflow, namespace: bool, wide: bool, now: Timestamp) -> Vec<
     let duration = time(&status.started_at).map_or(0, |started| {
         time(&status.finished_at).unwrap_or(now).as_second() - started.as_second()
     });
-    let phase = if status.phase == NodePhase::None {
-        "Pending"
-    } else {
-        status.phase.as_str()
-    };
     let mut row = Vec::new();
     if namespace {
         row.push(workflow.namespace().unwrap_or_default());
@@ -94,7 +134,7 @@ fn row(workflow: &Workflow, namespace: bool, wide: bool, now: Timestamp) -> Vec<
     let priority = workflow.spec.priority.unwrap_or_default().to_string();
     row.extend([
         workflow.name_any(),
-        phase.to_owned(),
+        state(workflow),
         one_unit(age),
         one_unit(duration),
         priority,

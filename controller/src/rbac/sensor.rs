@@ -166,6 +166,10 @@ impl Firing<'_> {
         let Some((at, name)) = self.place(action, &object, &workflows) else {
             return;
         };
+        let waits = |arg: &String| arg == "-w" || arg == "--wait" || arg.starts_with("--wait=");
+        if args.iter().any(waits) {
+            self.need(&at, &workflows, None, &["list", "watch"]);
+        }
         match action.operation {
             "" | "submit" => self.need(&at, &workflows, None, &["create", "get"]),
             "submit-from" => {
