@@ -147,3 +147,5 @@ pub fn template_engine(annotations: &BTreeMap<String, String>) -> Result<Templat
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_objects;

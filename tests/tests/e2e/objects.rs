@@ -72,7 +72,7 @@ fn patch(event: &str, strategy: &str) -> Value {
 fn triggers() -> Vec<(&'static str, Value)> {
     let account = |secret: &str| {
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot"},
-            "imagePullSecrets": [{"name": secret}]})
+            "secrets": [{"name": secret}]})
     };
     let mut own = config_map();
     own["patch"] = json!([{"op": "copy", "from": "/data/b", "path": "/data/copied"}]);
@@ -208,7 +208,7 @@ async fn story(scene: &Scene) {
     scene.send("strategic", json!({})).await;
     scene
         .wait(&robot, |found| {
-            let list = found.unwrap_or_default()["imagePullSecrets"].clone();
+            let list = found.unwrap_or_default()["secrets"].clone();
             let count = list.as_array().map_or(0, Vec::len);
             if count == 2 { Ok(()) } else { Err(list) }
         })
