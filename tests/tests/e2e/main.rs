@@ -47,5 +47,6 @@ mod runs;
 mod scene;
 mod servers;
 mod sources;
+mod sources;
 mod support;
 mod tutorial;
