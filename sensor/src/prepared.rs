@@ -146,7 +146,10 @@ impl Launcher {
             parameters: Parameter::list(&trigger.parameters, engine),
             template: bytes,
             written: template.source().cloned(),
-            args: template.argo_workflow.as_ref().map_or_else(Vec::new, |workflow| workflow.args.clone()),
+            args: template
+                .argo_workflow
+                .as_ref()
+                .map_or_else(Vec::new, |workflow| workflow.args.clone()),
             changed: Mutex::default(),
             parallel: 64,
         };

@@ -60,6 +60,15 @@ impl Ends {
         if line["sensor"] != sensor || line["trigger"] != trigger || line["replay"].is_string() {
             return;
         }
+        // One line for many events that fired alike.
+        for alike in line
+            .get("alike")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            self.put(&alike.get(0).map(text).unwrap_or_default(), End::Fired);
+        }
         let id = line.pointer("/event/id").map(text).unwrap_or_default();
         let end = |value: &Value| match value.as_str() {
             Some("filtered") => Some(End::Filtered),
