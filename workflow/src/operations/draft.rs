@@ -1,16 +1,13 @@
 //! A Workflow that is about to be created: its members as they were written, so that no digit of a number changes.
 //! It never reads the API.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::labels::{self, Actor, PREFIX, edit};
+use super::members::Members;
 use super::{OperationError, Parameter, SubmitOptions};
-
-type Members = BTreeMap<String, Box<RawValue>>;
 
 /// The longest name of a Workflow: it becomes the value of a label.
 const MAX_NAME: usize = 63;
@@ -32,12 +29,12 @@ impl Draft {
     /// # Errors
     /// When it is not JSON, or its metadata or spec are no objects.
     pub fn parse(json: &[u8]) -> Result<Self, OperationError> {
-        let mut top: Members = read(json, "the object")?;
-        let metadata = match top.remove("metadata") {
+        let top: Members = read(json, "the object")?;
+        let metadata = match top.get("metadata") {
             Some(raw) => read::<Option<Map<String, Value>>>(raw.get().as_bytes(), "metadata")?,
             None => None,
         };
-        let spec = match top.remove("spec") {
+        let spec = match top.get("spec") {
             Some(raw) => read::<Option<Members>>(raw.get().as_bytes(), "spec")?,
             None => None,
         };
@@ -51,7 +48,7 @@ impl Draft {
     /// A Workflow with this spec and nothing else.
     pub(super) fn workflow(spec: Members) -> Self {
         let mut draft = Self {
-            top: Members::new(),
+            top: Members::default(),
             metadata: Map::new(),
             spec,
         };
@@ -65,10 +62,7 @@ impl Draft {
     /// # Errors
     /// Never in practice: every member was JSON before.
     pub fn to_json(&self) -> Result<Vec<u8>, OperationError> {
-        let mut top: BTreeMap<&str, Box<RawValue>> = BTreeMap::new();
-        for (key, value) in &self.top {
-            top.insert(key, value.clone());
-        }
+        let mut top = self.top.clone();
         top.insert("metadata", raw(&self.metadata)?);
         top.insert("spec", raw(&self.spec)?);
         serde_json::to_vec(&top).map_err(|error| unreadable("the object", &error))
@@ -137,13 +131,13 @@ impl Draft {
     pub(super) fn set_top(&mut self, key: &str, value: &Value) {
         // A value is always JSON.
         if let Ok(raw) = raw(value) {
-            self.top.insert(key.to_owned(), raw);
+            self.top.insert(key, raw);
         }
     }
 
     pub(super) fn set_spec(&mut self, key: &str, value: &Value) {
         if let Ok(raw) = raw(value) {
-            self.spec.insert(key.to_owned(), raw);
+            self.spec.insert(key, raw);
         }
     }
 
@@ -220,7 +214,7 @@ impl Draft {
         let path = "spec.arguments";
         let mut arguments: Members = match self.spec.get("arguments") {
             Some(raw) => read::<Option<Members>>(raw.get().as_bytes(), path)?.unwrap_or_default(),
-            None => Members::new(),
+            None => Members::default(),
         };
         let path = "spec.arguments.parameters";
         let old: Vec<Box<RawValue>> = match arguments.get("parameters") {
@@ -237,8 +231,8 @@ impl Draft {
                 parameters.push(parameter);
             }
         }
-        arguments.insert("parameters".to_owned(), raw(&parameters)?);
-        self.spec.insert("arguments".to_owned(), raw(&arguments)?);
+        arguments.insert("parameters", raw(&parameters)?);
+        self.spec.insert("arguments", raw(&arguments)?);
         Ok(())
     }
 
@@ -260,7 +254,7 @@ impl Draft {
             )));
         }
         let there = |key: &str| {
-            let raw = self.spec.get(key).map(|raw| raw.get());
+            let raw = self.spec.get(key).map(RawValue::get);
             raw.is_some_and(|text| !matches!(text, "null" | "[]" | "{}"))
         };
         if there("templates") && there("workflowTemplateRef") {

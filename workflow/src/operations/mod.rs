@@ -12,6 +12,7 @@ mod change;
 mod draft;
 mod graph;
 mod labels;
+mod members;
 mod operator;
 mod parameters;
 mod resubmit;

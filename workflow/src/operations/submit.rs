@@ -1,15 +1,13 @@
 //! New Workflows from a template or a schedule, as `submit --from` makes them. Pure: what is read is given.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::OperationError;
 use super::draft::Draft;
 use super::labels::{PREFIX, edit};
+use super::members::Members;
 
 /// What a Workflow is made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +71,7 @@ impl Origin {
             ),
             Self::CronWorkflow => return None,
         };
-        let mut draft = Draft::workflow(BTreeMap::new());
+        let mut draft = Draft::workflow(Members::default());
         draft.set_metadata("generateName", &format!("{name}-"));
         draft.label(&format!("{PREFIX}{label}"), name);
         draft.set_spec("workflowTemplateRef", &reference);
@@ -98,7 +96,7 @@ struct CronMetadata {
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct CronSpec {
-    workflow_spec: BTreeMap<String, Box<RawValue>>,
+    workflow_spec: Members,
     workflow_metadata: Option<Map<String, Value>>,
 }
 

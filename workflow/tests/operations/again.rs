@@ -1,6 +1,6 @@
 //! Workflows that run again: retried, resubmitted, and once for each mark.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tiphys_workflow::operations::{
     Create, NodeSelector, OperationError, Parameter, ResubmitOptions, RetryOptions, Shutdown,
 };

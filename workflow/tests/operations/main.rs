@@ -16,8 +16,7 @@ use serde_json::{Value, json};
 use tiphys_cluster::{Cluster, kinds};
 use tiphys_core::Tasks;
 use tiphys_workflow::operations::{
-    Actor, Create, Draft, Ended, NodeSelector, OperationError, Operator, Origin, Parameter,
-    ResubmitOptions, RetryOptions, Selection, Shutdown, wait,
+    Actor, Create, Draft, Ended, NodeSelector, Operator, Origin, Selection, Shutdown, wait,
 };
 use tiphys_workflow::{Engine, EngineOptions, Workflow};
 
