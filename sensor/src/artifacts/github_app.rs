@@ -2,7 +2,7 @@
 //! The private key never leaves this module.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -33,9 +33,15 @@ pub(super) struct GithubApp {
     pub(super) installation_id: i64,
 }
 
-/// Tokens by where they are asked for and for what.
+/// Where a token is asked for, the app, and the installation.
+type Asked = (String, i64, i64);
+
+/// Tokens by what was asked, with when they came.
+type Made = HashMap<Asked, (Instant, Secret)>;
+
+/// Tokens that are good for a while.
 #[derive(Default)]
-pub(super) struct Tokens(Mutex<HashMap<(String, i64, i64), (Instant, Secret)>>);
+pub(super) struct Tokens(Mutex<Made>);
 
 #[derive(Deserialize)]
 struct Answer {
@@ -116,7 +122,7 @@ impl GithubApp {
 }
 
 impl Tokens {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, i64, i64), (Instant, Secret)>> {
+    fn lock(&self) -> MutexGuard<'_, Made> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -68,7 +68,7 @@ impl Sensor {
             problems.at("metadata", |problems| {
                 problems.at("annotations", |problems| {
                     problems.at(PRIVATE_ADDRESSES_ANNOTATION, |problems| {
-                        problems.error(said)
+                        problems.error(said);
                     });
                 });
             });
