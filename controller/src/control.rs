@@ -4,6 +4,10 @@
 //! ```text
 //! `tiphys dead`, `tiphys replay` ─▶ <data>/control/<pid>.json: address, token ─▶ Request ─▶ RunningSensor ─▶ Reply
 //! ```
+//!
+//! The sensors of a cluster are asked the same over their event bus.
+
+mod on_bus;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -19,6 +23,9 @@ use tiphys_core::{Secret, Tasks};
 use tiphys_sensor::{DeadLetter, Replay, Replayed, RunningSensor};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+
+pub use on_bus::ask_on_bus;
+pub(crate) use on_bus::spawn as spawn_on_bus;
 
 /// Where processes write down how they are reached.
 const FOLDER: &str = "control";

@@ -258,3 +258,93 @@ async fn tls_verifies_by_a_ca_and_only_then() {
         bus.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_journal_is_read_by_its_labels_while_it_grows_and_keeps_to_its_size() {
+    use tiphys_eventbus::{JournalEntry, JournalFilter, JournalLimits};
+    let server = NatsServer::start();
+    let bus = jetstream(&server.url());
+    connected(&bus).await;
+    let limits = JournalLimits {
+        bytes: 64 << 10,
+        age: Duration::from_secs(3600),
+    };
+    let journal = bus.journal("notes", limits).unwrap();
+    let entry = |labels: [Option<&str>; 3], body: String| JournalEntry {
+        labels: labels.map(|label| label.map(str::to_owned)),
+        body: body.into(),
+    };
+    let of = |labels: [Option<&str>; 3]| {
+        journal.read(JournalFilter {
+            labels: labels.map(|label| label.map(str::to_owned)),
+        })
+    };
+    let mut early = of([None, None, None]);
+    assert!(early.next().await.unwrap().is_empty());
+    let dotted = "a.b > *";
+    let entries = [
+        entry([Some("ns"), Some(dotted), Some("1")], "one".to_owned()),
+        entry([Some("ns"), Some("other"), Some("2")], "two".to_owned()),
+        entry([Some("ns"), Some(dotted), None], "several".to_owned()),
+        entry([None, None, None], "all".to_owned()),
+    ];
+    journal.append(entries.to_vec()).await.unwrap();
+    for (labels, expected) in [
+        ([None, None, None], &["one", "two", "several", "all"][..]),
+        ([Some("ns"), Some(dotted), None], &["one", "several", "all"]),
+        ([None, None, Some("2")], &["two", "several", "all"]),
+        ([Some("elsewhere"), None, None], &["all"]),
+    ] {
+        let mut reader = of(labels);
+        assert_eq!(reader.next().await.unwrap(), expected, "{labels:?}");
+        assert!(reader.next().await.unwrap().is_empty());
+    }
+    assert_eq!(early.next().await.unwrap().len(), 4);
+
+    // The oldest go; a reader that was there goes on with what is new.
+    for _ in 0..8 {
+        let many = vec![entry([Some("ns"), None, None], "x".repeat(1 << 10)); 16];
+        journal.append(many).await.unwrap();
+    }
+    let mut kept = 0;
+    let mut reader = of([None, None, None]);
+    loop {
+        let some = reader.next().await.unwrap();
+        if some.is_empty() {
+            break;
+        }
+        kept += some.len();
+    }
+    assert!((16..64).contains(&kept), "{kept}");
+    assert!(!early.next().await.unwrap().is_empty());
+    bus.close().await;
+}
+
+#[tokio::test]
+async fn one_of_those_who_serve_a_name_answers_a_question_to_it() {
+    use tiphys_eventbus::AskError;
+    let server = NatsServer::start();
+    let (bus, other) = (jetstream(&server.url()), jetstream(&server.url()));
+    connected(&bus).await;
+    connected(&other).await;
+    let name = ["ns", "a.b"];
+    let nobody = bus.ask(&name, "hello".into()).await;
+    assert!(matches!(nobody, Err(AskError::Nobody)), "{nobody:?}");
+    let tasks = Tasks::new();
+    for _ in 0..2 {
+        let mut questions = other.serve(&name).await.unwrap();
+        tasks.spawn_job("answers", async move {
+            while let Some(question) = questions.next().await {
+                question.working().await;
+                let answer = [b"you said ".as_slice(), &question.body].concat();
+                question.answer(answer.into()).await;
+            }
+        });
+    }
+    for _ in 0..10 {
+        let answer = bus.ask(&name, "hello".into()).await.unwrap();
+        assert_eq!(answer, "you said hello");
+    }
+    other.close().await;
+    bus.close().await;
+}

@@ -39,7 +39,9 @@ pub use document::{DocumentError, Events, Input, identity};
 pub use dry_run::{DryRun, EventReport, FiringReport, Rehearsal, TriggerReport, dry_run};
 pub use filters::{Detail, Leaf, Report, Verdict};
 pub use parameters::{Applied, ParameterError, Resolved};
-pub use record::{Decision, End, EventRef, Firing, Parameter, Part, RecordLimits, Recorder, Tail};
+pub use record::{
+    Decision, End, EventRef, Firing, Look, Parameter, Part, ReadError, RecordLimits, Recorder, Tail,
+};
 pub use runtime::{
     AgainError, DeadEvent, DeadLetter, DeadLetters, Replay, Replayed, RunningSensor, SensorObject,
     SensorRuntime, StartError,

@@ -1,28 +1,21 @@
 //! `tiphys dead`: the events that were given up, why, and once more to their trigger. The running process does the work.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
 use serde_json::Value;
-use tiphys_controller::control::{self, Reply, Request};
+use tiphys_controller::control::{Reply, Request};
 use tiphys_sensor::DeadLetter;
 
+use super::place::{Found, Place};
 use crate::output::{self, Format};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Dead {
     #[command(subcommand)]
     pub what: What,
-    /// The folder of the run.
-    #[arg(
-        long,
-        global = true,
-        default_value = ".tiphys",
-        value_name = "DIR",
-        env = "TIPHYS_DATA_DIR"
-    )]
-    pub data_dir: PathBuf,
+    #[command(flatten)]
+    pub place: Place,
     /// Only those of this Sensor.
     #[arg(long, global = true, value_name = "NAME")]
     pub sensor: Option<String>,
@@ -54,51 +47,55 @@ pub(crate) enum What {
 /// Asks the running process.
 pub(crate) async fn run(args: &Dead) -> anyhow::Result<ExitCode> {
     let sensor = args.sensor.clone();
+    let found = args.place.find().await?;
     match &args.what {
         What::List => list(
             args,
-            &letters(args, Request::Dead { sensor, id: None }).await?,
+            &letters(args, &found, Request::Dead { sensor, id: None }).await?,
         )?,
         What::Show { id } => {
             let request = Request::Dead {
                 sensor,
                 id: Some(id.clone()),
             };
-            let found = letters(args, request).await?;
+            let letters = letters(args, &found, request).await?;
             anyhow::ensure!(
-                !found.is_empty(),
+                !letters.is_empty(),
                 "there is no dead event {id:?}; `tiphys dead list` shows all"
             );
-            show(args, &found)?;
+            show(args, &letters)?;
         }
         What::Redrive { ids, .. } => {
             let request = Request::Redrive {
                 ids: ids.clone(),
                 sensor,
             };
-            return redrive(args, ids, &request).await;
+            return redrive(args, ids, found.ask(&request).await?);
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn letters(args: &Dead, request: Request) -> anyhow::Result<Vec<DeadLetter>> {
+async fn letters(args: &Dead, found: &Found, request: Request) -> anyhow::Result<Vec<DeadLetter>> {
     let mut all: Vec<DeadLetter> = Vec::new();
-    for reply in control::ask(&args.data_dir, &request).await? {
+    for reply in found.ask(&request).await? {
         match reply {
             Reply::Dead(letters) => all.extend(letters),
             Reply::Failed(why) => bail!(why),
             _ => {}
         }
     }
+    if let Some(namespace) = &args.place.namespace {
+        all.retain(|letter| letter.namespace == *namespace);
+    }
     all.sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
     all.dedup();
     Ok(all)
 }
 
-async fn redrive(args: &Dead, ids: &[String], request: &Request) -> anyhow::Result<ExitCode> {
+fn redrive(args: &Dead, ids: &[String], replies: Vec<Reply>) -> anyhow::Result<ExitCode> {
     let mut results = Vec::new();
-    for reply in control::ask(&args.data_dir, request).await? {
+    for reply in replies {
         match reply {
             Reply::Redriven(some) => results.extend(some),
             Reply::Failed(why) => bail!(why),

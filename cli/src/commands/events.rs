@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
-use tiphys_sensor::{Decision, End};
+use tiphys_core::tasks::chain;
+use tiphys_sensor::{Decision, End, Look};
 
-use super::why::{Place, effect};
+use super::place::Place;
+use super::why::effect;
 use crate::output::{self, Format};
 use crate::signals;
 
 /// How often the record is looked at.
 const LOOK: Duration = Duration::from_millis(200);
+/// How long a record that cannot be read is left alone.
+const AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Events {
@@ -78,7 +82,7 @@ impl Events {
             .as_ref()
             .map_or("", |event| event.id.as_str());
         decision.end != End::Waiting
-            && self.place.has(decision)
+            && named(&self.place.namespace, &decision.namespace)
             && named(&self.sensor, &decision.sensor)
             && named(&self.trigger, &decision.trigger)
             && named(&self.event, event)
@@ -105,16 +109,22 @@ pub(crate) fn time(text: &str) -> anyhow::Result<Timestamp> {
 /// Prints them.
 pub(crate) async fn run(args: &Events) -> anyhow::Result<ExitCode> {
     let since = args.since.as_deref().map(time).transpose()?;
-    let mut tail = args.place.tail();
+    let place = args.place.find().await?;
+    let mut tail = place.tail(Look {
+        namespace: args.place.namespace.clone(),
+        sensor: args.sensor.clone(),
+        event: args.event.clone(),
+    })?;
     let mut found = VecDeque::new();
-    args.place.poll(&mut tail, "", |decision| {
+    tail.poll(|decision| {
         if args.wants(&decision, since) {
             if args.limit > 0 && found.len() == args.limit {
                 found.pop_front();
             }
             found.push_back(decision);
         }
-    })?;
+    })
+    .await?;
     let found: Vec<Decision> = found.into();
     if !args.follow {
         match args.output {
@@ -132,11 +142,15 @@ pub(crate) async fn run(args: &Events) -> anyhow::Result<ExitCode> {
             () = tokio::time::sleep(LOOK) => {}
         }
         let mut found = Vec::new();
-        args.place.poll(&mut tail, "", |decision| {
+        let polled = tail.poll(|decision| {
             if args.wants(&decision, since) {
                 found.push(decision);
             }
-        })?;
+        });
+        if let Err(error) = polled.await {
+            tracing::warn!(error = chain(&error), "trying again");
+            tokio::time::sleep(AGAIN).await;
+        }
         show(args, &found, false)?;
     }
 }

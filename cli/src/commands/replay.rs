@@ -1,13 +1,13 @@
 //! `tiphys replay`: stored events once more to one Sensor. The running process does the work; no other Sensor notices.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use tiphys_controller::control::{self, Reply, Request};
+use tiphys_controller::control::{Reply, Request};
 use tiphys_sensor::{Replay, Replayed};
 
 use super::events::time;
+use super::place::{Found, Place};
 use crate::output::{self, Format};
 
 #[derive(Debug, clap::Args)]
@@ -30,17 +30,8 @@ pub(crate) struct ReplayArgs {
     /// Makes every effect once more. Without it a firing that had its object finds it and makes no second one.
     #[arg(long)]
     pub force_new: bool,
-    /// The folder of the run.
-    #[arg(
-        long,
-        default_value = ".tiphys",
-        value_name = "DIR",
-        env = "TIPHYS_DATA_DIR"
-    )]
-    pub data_dir: PathBuf,
-    /// The namespace of the Sensor.
-    #[arg(short, long, default_value = "default", value_name = "NAMESPACE")]
-    pub namespace: String,
+    #[command(flatten)]
+    pub place: Place,
     /// As JSON or YAML, for programs.
     #[arg(short, long, value_enum)]
     pub output: Option<Format>,
@@ -49,18 +40,25 @@ pub(crate) struct ReplayArgs {
 /// Asks the running process and waits for the end of the replay.
 pub(crate) async fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let at = |text: &Option<String>| text.as_deref().map(time).transpose();
-    let request = Request::Replay {
-        namespace: args.namespace.clone(),
-        sensor: args.sensor.clone(),
-        replay: Replay {
-            trigger: args.trigger.clone(),
-            since: at(&args.since)?,
-            until: at(&args.until)?,
-            events: args.events.clone(),
-            force_new: args.force_new,
-        },
+    let replay = Replay {
+        trigger: args.trigger.clone(),
+        since: at(&args.since)?,
+        until: at(&args.until)?,
+        events: args.events.clone(),
+        force_new: args.force_new,
     };
-    for reply in control::ask(&args.data_dir, &request).await? {
+    let found = args.place.find().await?;
+    let namespace = match (&args.place.namespace, &found) {
+        (Some(namespace), _) => namespace,
+        (None, Found::Bus(on)) => &on.namespace,
+        (None, Found::Folder(_)) => "default",
+    };
+    let request = Request::Replay {
+        namespace: namespace.to_owned(),
+        sensor: args.sensor.clone(),
+        replay,
+    };
+    for reply in found.ask(&request).await? {
         match reply {
             Reply::Replayed(replayed) => {
                 print(args, &replayed)?;
@@ -76,8 +74,7 @@ pub(crate) async fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         }
     }
     bail!(
-        "Sensor {}/{} does not run with this data folder",
-        args.namespace,
+        "Sensor {namespace}/{} does not run with this data folder or event bus",
         args.sensor
     )
 }

@@ -1,12 +1,11 @@
 //! `tiphys why`: what became of an event and why, or what a Sensor waits for now. It reads the decision record alone.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-use tiphys_sensor::{Decision, End, Fired, Firing, Part, Tail, Verdict};
+use tiphys_sensor::{Decision, End, Fired, Firing, Look, Part, Tail, Verdict};
 
+use super::place::Place;
 use crate::output::{self, Format};
 
 /// Triggers that were last seen so long before their sensor's newest start are no longer in its spec.
@@ -30,74 +29,37 @@ pub(crate) struct Why {
     pub output: Option<Format>,
 }
 
-/// Whose decisions are read.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Place {
-    /// The folder of the run.
-    #[arg(
-        long,
-        default_value = ".tiphys",
-        value_name = "DIR",
-        env = "TIPHYS_DATA_DIR"
-    )]
-    pub data_dir: PathBuf,
-    /// Only this namespace.
-    #[arg(short, long, value_name = "NAMESPACE")]
-    pub namespace: Option<String>,
-}
-
-impl Place {
-    /// Whether a decision is meant.
-    pub(crate) fn has(&self, decision: &Decision) -> bool {
-        self.namespace
-            .as_ref()
-            .is_none_or(|namespace| *namespace == decision.namespace)
-    }
-
-    /// The decision record.
-    pub(crate) fn tail(&self) -> Tail {
-        Tail::new(&folder(&self.data_dir))
-    }
-
-    /// Reads what is new.
-    pub(crate) fn poll(
-        &self,
-        tail: &mut Tail,
-        text: &str,
-        each: impl FnMut(Decision),
-    ) -> anyhow::Result<()> {
-        tail.poll(text, each).with_context(|| {
-            format!(
-                "no decisions in {}; start `tiphys run PATH`, or name its folder with --data-dir",
-                folder(&self.data_dir).display()
-            )
-        })
-    }
-}
-
-fn folder(data_dir: &Path) -> PathBuf {
-    data_dir.join("decisions")
-}
-
 /// Prints the answer.
-pub(crate) fn run(args: &Why) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: &Why) -> anyhow::Result<ExitCode> {
     let wanted = |decision: &Decision| {
-        let trigger = args.trigger.as_ref();
-        args.place.has(decision) && trigger.is_none_or(|trigger| *trigger == decision.trigger)
+        let (namespace, trigger) = (&args.place.namespace, &args.trigger);
+        let named =
+            |want: &Option<String>, have: &str| want.as_ref().is_none_or(|want| want == have);
+        named(namespace, &decision.namespace) && named(trigger, &decision.trigger)
     };
-    let mut tail = args.place.tail();
-    let mut found = Vec::new();
+    let found = args.place.find().await?;
+    let mut tail = found.tail(Look {
+        namespace: args.place.namespace.clone(),
+        sensor: args.sensor.clone(),
+        event: args.event.clone(),
+    })?;
+    let (mut waits, mut found) = (Waits::default(), Vec::new());
+    tail.poll(|decision| {
+        if !wanted(&decision) {
+            return;
+        }
+        match (&args.sensor, &args.event) {
+            (Some(sensor), _) if decision.sensor == *sensor => waits.add(decision),
+            (None, Some(id)) if concerns(&decision, id) => found.push(decision),
+            _ => {}
+        }
+    })
+    .await?;
     if let Some(sensor) = &args.sensor {
-        let mut waits = Waits::default();
-        args.place.poll(&mut tail, &quoted(sensor), |decision| {
-            if decision.sensor == *sensor && wanted(&decision) {
-                waits.add(decision);
-            }
-        })?;
         found = waits.current();
         anyhow::ensure!(
             !found.is_empty(),
-            "no Sensor {sensor:?} has been started with this data folder{}",
+            "no Sensor {sensor:?} has been started with this data folder or event bus{}",
             args.trigger
                 .as_ref()
                 .map_or(String::new(), |trigger| format!(
@@ -105,16 +67,13 @@ pub(crate) fn run(args: &Why) -> anyhow::Result<ExitCode> {
                 ))
         );
     } else if let Some(id) = &args.event {
-        args.place.poll(&mut tail, &quoted(id), |decision| {
-            if wanted(&decision) && concerns(&decision, id) {
-                found.push(decision);
-            }
-        })?;
         anyhow::ensure!(
             !found.is_empty(),
             "nothing is known of event {id:?}: no source has accepted it, no Sensor listens for its source and name, or it is older than the record{}",
             missing(&tail)
         );
+        // Replicas write side by side.
+        found.sort_by_key(|decision| decision.at);
     }
     match args.output {
         Some(Format::Json) => output::line(&serde_json::to_string_pretty(&found)?)?,
@@ -129,14 +88,9 @@ fn missing(tail: &Tail) -> String {
     match tail.dropped() {
         0 => String::new(),
         dropped => {
-            format!(" ({dropped} decisions were not written, because the disk was too slow)")
+            format!(" ({dropped} decisions could not be written)")
         }
     }
-}
-
-/// A text as it is in a line of the record.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 /// Whether an event takes part in a decision: by itself, in a firing, or held.
@@ -168,8 +122,9 @@ impl Waits {
         if decision.end == End::Waiting {
             self.started.insert(key.clone(), decision.clone());
         }
-        // A replay has conditions of its own.
-        if decision.replay.is_none() {
+        // A replay has conditions of its own, and replicas write side by side.
+        let newer = |known: &Decision| known.at <= decision.at;
+        if decision.replay.is_none() && self.newest.get(&key).is_none_or(newer) {
             self.newest.insert(key, decision);
         }
     }

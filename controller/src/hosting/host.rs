@@ -103,7 +103,7 @@ pub struct HostOptions {
     pub ports: Ports,
     /// Secret values from elsewhere than `objects`.
     pub secrets: Option<Arc<dyn Secrets>>,
-    /// Where decisions are recorded, and how `tiphys dead` finds this process; nothing is written without it.
+    /// Where decisions are recorded, and how `tiphys dead` finds this process; on the event bus of each Sensor without it.
     pub data_dir: Option<PathBuf>,
     /// Where counters go.
     pub metrics: Metrics,

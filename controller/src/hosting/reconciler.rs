@@ -19,7 +19,7 @@ use super::buses::OpenBuses;
 use super::gate::Gates;
 use super::host::{Buses, HostOptions, Ports, StatusWriting};
 use super::known::{KnownObjects, News};
-use super::sensors::HostedSensors;
+use super::sensors::{HostedSensors, Records};
 use super::sources::HostedSources;
 use super::state::{Kind, ObjectKey, ObjectState, SECRET_MISSING, Snapshot};
 use super::status::StatusWriter;
@@ -37,7 +37,6 @@ pub(crate) struct Reconciler {
     pub(super) turns: Turns,
     /// What is missing for objects that run all the same.
     pub(super) missing: BTreeMap<ObjectKey, String>,
-    records: Recorder,
     retries: HashMap<ObjectKey, (Instant, u32)>,
     status: Option<StatusWriter>,
     pub(super) snapshot: Snapshot,
@@ -57,9 +56,9 @@ impl Reconciler {
         let records = match &options.data_dir {
             Some(data_dir) => {
                 control::spawn(data_dir, running.clone(), tasks);
-                records(data_dir, &runtime)
+                Records::Here(records(data_dir, &runtime))
             }
-            None => Recorder::off(),
+            None => Records::OnBuses,
         };
         let ports = match &options.ports {
             Ports::AsSpecified(ports) | Ports::Allotted(ports) => ports.clone(),
@@ -74,11 +73,10 @@ impl Reconciler {
             sensors: HostedSensors::new(
                 options.target.clone(),
                 metrics.clone(),
-                records.clone(),
+                records,
                 running,
                 runtime.clone(),
             ),
-            records,
             sources: HostedSources::new(SourceRuntime::new(&runtime, ports), metrics),
             status: (options.status == StatusWriting::Host)
                 .then(|| StatusWriter::spawn(options.objects.clone(), tasks)),
@@ -111,7 +109,7 @@ impl Reconciler {
         self.turns.release();
         self.sources.drain().await;
         self.sensors.stop_all().await;
-        self.records.flush().await;
+        self.sensors.flush().await;
         self.buses.close_all().await;
     }
 

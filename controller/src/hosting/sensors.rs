@@ -9,13 +9,15 @@ use kube::Client;
 use tiphys_core::metrics::Metrics;
 use tiphys_core::tasks::chain;
 use tiphys_core::{Secrets, Tasks};
-use tiphys_sensor::{Recorder, RunningSensor, SensorObject, SensorRuntime, StartError};
+use tiphys_sensor::{
+    RecordLimits, Recorder, RunningSensor, SensorObject, SensorRuntime, StartError,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::buses::Opened;
 use super::state::ObjectState;
-use crate::control::Running;
+use crate::control::{self, Running};
 
 type Name = (String, String);
 
@@ -33,10 +35,20 @@ struct Hosted {
     watch: CancellationToken,
 }
 
+/// Where decisions are recorded, and questions answered.
+pub(crate) enum Records {
+    /// In the data folder of this process.
+    Here(Recorder),
+    /// On the bus of each Sensor, for all of a cluster.
+    OnBuses,
+}
+
 pub(crate) struct HostedSensors {
     client: Client,
     metrics: Metrics,
-    records: Recorder,
+    records: Records,
+    /// Of buses that keep decisions, with which bus of that name it is.
+    on_buses: BTreeMap<Name, (u64, Recorder)>,
     running: Running,
     tasks: Tasks,
     hosted: BTreeMap<Name, Hosted>,
@@ -48,7 +60,7 @@ impl HostedSensors {
     pub(crate) fn new(
         client: Client,
         metrics: Metrics,
-        records: Recorder,
+        records: Records,
         running: Running,
         tasks: Tasks,
     ) -> Self {
@@ -57,6 +69,7 @@ impl HostedSensors {
             client,
             metrics,
             records,
+            on_buses: BTreeMap::new(),
             running,
             tasks,
             hosted: BTreeMap::new(),
@@ -83,13 +96,14 @@ impl HostedSensors {
         }
         self.stop(&key.0, &key.1).await;
         let (version, triggers) = (version(&object), object.spec.triggers.len());
+        let records = self.records(&key.0, bus_name, &on);
         let started = SensorRuntime::start(
             object,
             on.bus.clone(),
             self.client.clone(),
             secrets,
             &self.metrics,
-            &self.records,
+            &records,
             &self.tasks,
         );
         let running = started.await.map_err(|error| match &error {
@@ -99,6 +113,10 @@ impl HostedSensors {
         })?;
         let watch = self.watch(&key, running.clone());
         self.running.add(&key.0, &key.1, running.clone());
+        if matches!(self.records, Records::OnBuses) {
+            let names = [key.0.as_str(), key.1.as_str()];
+            control::spawn_on_bus(&on.bus, names, self.running.clone(), &watch, &self.tasks);
+        }
         self.hosted.insert(
             key,
             Hosted {
@@ -111,6 +129,30 @@ impl HostedSensors {
             },
         );
         Ok(ready(triggers))
+    }
+
+    /// The record of whoever is on a bus.
+    fn records(&mut self, namespace: &str, bus_name: &str, on: &Opened) -> Recorder {
+        if let Records::Here(records) = &self.records {
+            return records.clone();
+        }
+        let key = (namespace.to_owned(), bus_name.to_owned());
+        if let Some((epoch, records)) = self.on_buses.get(&key)
+            && *epoch == on.epoch
+        {
+            return records.clone();
+        }
+        let records = Recorder::on_bus(&on.bus, RecordLimits::default(), &self.tasks);
+        self.on_buses.insert(key, (on.epoch, records.clone()));
+        records
+    }
+
+    /// Waits until every decision is written.
+    pub(crate) async fn flush(&self) {
+        if let Records::Here(records) = &self.records {
+            records.flush().await;
+        }
+        join_all(self.on_buses.values().map(|(_, records)| records.flush())).await;
     }
 
     fn watch(&self, key: &Name, running: RunningSensor) -> CancellationToken {

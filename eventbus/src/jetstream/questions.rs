@@ -48,6 +48,9 @@ pub(super) async fn serve(link: &Arc<Link>, name: &[&str]) -> Result<Questions, 
         .queue_subscribe(subject(name), GROUP.to_owned())
         .await;
     let subscriber = subscribed.map_err(|error| unavailable(error.to_string()))?;
+    // Whoever hears that it is served may ask at once.
+    let flushed = client.flush().await;
+    flushed.map_err(|error| unavailable(error.to_string()))?;
     let questions = subscriber.filter_map(move |message| {
         let reply = message.reply.map(|reply| Inbox {
             client: client.clone(),

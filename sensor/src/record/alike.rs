@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tiphys_core::Event;
 
 use super::draft::Labels;
 use super::{Decision, End, EventRef, Firing, Part};
@@ -23,9 +22,34 @@ pub(super) const HEAD: &str = "{\"alike\":";
 #[derive(Debug)]
 pub(crate) struct Plain {
     pub(crate) labels: Arc<Labels>,
-    pub(crate) event: Arc<Event>,
+    /// The id alone: the event itself is given back where it came from, which is cheaper than in another thread.
+    pub(crate) id: Box<str>,
     pub(crate) seq: u64,
-    pub(crate) effect: Fired,
+    pub(crate) effect: Brief,
+}
+
+/// What such an event did, in so few bytes that it costs nothing to hand over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Brief {
+    Logged,
+    Responded { status: u16 },
+}
+
+impl Brief {
+    pub(crate) const fn new(fired: &Fired) -> Option<Self> {
+        match fired {
+            Fired::Logged => Some(Self::Logged),
+            Fired::Responded { status } => Some(Self::Responded { status: *status }),
+            _ => None,
+        }
+    }
+
+    const fn fired(self) -> Fired {
+        match self {
+            Self::Logged => Fired::Logged,
+            Self::Responded { status } => Fired::Responded { status },
+        }
+    }
 }
 
 /// The line.
@@ -45,36 +69,34 @@ struct Line<Id, Name> {
     effect: Fired,
 }
 
-/// Writes the lines of a batch.
-pub(super) fn write(plain: &[Plain], at: Timestamp, out: &mut Vec<u8>) {
-    let same = |a: &Plain, b: &Plain| {
-        Arc::ptr_eq(&a.labels, &b.labels)
-            && a.event.source == b.event.source
-            && a.event.subject == b.event.subject
-            && a.effect == b.effect
+/// Those that can share a line, in order.
+pub(super) fn runs(plain: &[Plain]) -> impl Iterator<Item = &[Plain]> {
+    let same = |a: &Plain, b: &Plain| Arc::ptr_eq(&a.labels, &b.labels) && a.effect == b.effect;
+    plain.chunk_by(same).flat_map(|run| run.chunks(MOST))
+}
+
+/// Writes the line of such events.
+pub(super) fn write(run: &[Plain], at: Timestamp, out: &mut Vec<u8>) {
+    let Some(first) = run.first() else { return };
+    let Some(only) = &first.labels.only else {
+        return;
     };
-    for run in plain.chunk_by(same).flat_map(|run| run.chunks(MOST)) {
-        let Some(first) = run.first() else { continue };
-        let line = Line {
-            alike: run
-                .iter()
-                .map(|one| (one.event.id.as_str(), one.seq))
-                .collect(),
-            at,
-            namespace: first.labels.namespace.as_str(),
-            sensor: &first.labels.sensor,
-            trigger: &first.labels.trigger,
-            condition: &first.labels.condition,
-            dependency: &first.labels.only,
-            source: &first.event.source,
-            name: &first.event.subject,
-            effect: first.effect.clone(),
-        };
-        let before = out.len();
-        match serde_json::to_writer(&mut *out, &line) {
-            Ok(()) => out.push(b'\n'),
-            Err(_) => out.truncate(before),
-        }
+    let line = Line {
+        alike: run.iter().map(|one| (&*one.id, one.seq)).collect(),
+        at,
+        namespace: first.labels.namespace.as_str(),
+        sensor: &first.labels.sensor,
+        trigger: &first.labels.trigger,
+        condition: &first.labels.condition,
+        dependency: &only.name,
+        source: &only.source,
+        name: &only.event,
+        effect: first.effect.fired(),
+    };
+    let before = out.len();
+    match serde_json::to_writer(&mut *out, &line) {
+        Ok(()) => out.push(b'\n'),
+        Err(_) => out.truncate(before),
     }
 }
 

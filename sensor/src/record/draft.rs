@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tiphys_core::Event;
 
+use super::alike::Brief;
 use super::redact::{hidden, hides};
 #[cfg(test)]
 use super::{Decision, EventRef};
 use super::{End, Firing, Part, cut, shown};
+use crate::dependency::Dependency;
 use crate::document::REPLAY;
 use crate::filters::{Leaf, Verdict};
-use crate::triggers::Fired;
 
 /// What all decisions of a trigger have in common.
 #[derive(Debug, Serialize)]
@@ -22,17 +23,25 @@ pub(crate) struct Labels {
     pub(crate) sensor: String,
     pub(crate) trigger: String,
     pub(crate) condition: String,
-    /// The only dependency; empty where there are several.
+    /// The only dependency, where there is one and it names one kind of event.
     #[serde(skip)]
-    pub(crate) only: String,
+    pub(crate) only: Option<Only>,
     /// What every line has, it begins with it: an object without its end.
     #[serde(skip)]
     head: String,
 }
 
+/// A dependency that all events of a trigger meet.
+#[derive(Debug)]
+pub(crate) struct Only {
+    pub(crate) name: String,
+    pub(crate) source: String,
+    pub(crate) event: String,
+}
+
 impl Labels {
-    /// `names`: the namespace, the sensor, the trigger; `dependencies`: those of the trigger's condition.
-    pub(crate) fn new(names: [&str; 3], condition: String, dependencies: &[&str]) -> Self {
+    /// `names`: the namespace, the sensor, the trigger.
+    pub(crate) fn new(names: [&str; 3], condition: String, dependencies: &[Dependency]) -> Self {
         let [namespace, sensor, trigger] = names;
         let mut labels = Self {
             namespace: namespace.to_owned(),
@@ -40,8 +49,12 @@ impl Labels {
             trigger: trigger.to_owned(),
             condition,
             only: match dependencies {
-                [only] => (*only).to_owned(),
-                _ => String::new(),
+                [only] if only.source != "*" && only.event != "*" => Some(Only {
+                    name: only.name.clone(),
+                    source: only.source.clone(),
+                    event: only.event.clone(),
+                }),
+                _ => None,
             },
             head: String::new(),
         };
@@ -161,14 +174,13 @@ impl Draft {
 
 impl Firing {
     /// What it did, where that is all there is to say of it.
-    pub(crate) fn plain(&mut self) -> Option<Fired> {
-        let said = self.attempts == 1 && self.parameters.is_empty() && self.events.is_empty();
-        let small = matches!(self.effect, Some(Fired::Logged | Fired::Responded { .. }));
-        if said && small && self.error.is_none() && self.dlq.is_none() {
-            self.effect.take()
-        } else {
-            None
-        }
+    pub(crate) fn brief(&self) -> Option<Brief> {
+        let all = self.attempts == 1 && self.parameters.is_empty() && self.events.is_empty();
+        let effect = self
+            .effect
+            .as_ref()
+            .filter(|_| all && self.error.is_none() && self.dlq.is_none());
+        effect.and_then(Brief::new)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The decision record: what became of each event at each trigger, and why. It never decides, and never delays who does.
 //!
 //! ```text
-//! Runner ──Draft──▶ bounded queue ──▶ writer: lines of JSON in a ring of files ──▶ Tail ─▶ `tiphys why`, `tiphys events`
+//! Runner ──Draft──▶ bounded queue ──▶ writer ─▶ ring of files, or journal of the bus ──▶ Tail ─▶ `tiphys why`, `tiphys events`
 //! ```
 //!
 //! A full queue drops records and counts them. Values are cut short, and what looks like a credential is left out.
@@ -9,8 +9,10 @@
 
 mod alike;
 mod draft;
+mod on_bus;
 mod reader;
 mod redact;
+mod ring;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -25,7 +27,7 @@ use crate::triggers::Fired;
 
 pub(crate) use alike::Plain;
 pub(crate) use draft::{Draft, Labels};
-pub use reader::Tail;
+pub use reader::{Look, ReadError, Tail};
 pub(crate) use redact::{cut, hides, shown};
 pub use writer::{RecordLimits, Recorder};
 
@@ -166,6 +168,6 @@ pub struct Parameter {
 /// A line of the record that is no decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Dropped {
-    /// So many decisions are missing before this line, because the disk was too slow for them.
+    /// So many decisions are missing before this line, because they could not be written.
     pub(crate) dropped: u64,
 }

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use tiphys_core::Tasks;
 
+use super::alike::Brief;
 use super::*;
+use crate::dependency::Dependency;
+use crate::spec::{DependencySpec, TemplateEngine};
 use crate::testing::event;
 
 fn draft(id: &str) -> Draft {
-    let labels = Labels::new(["ns", "s", "t"], "a && b".to_owned(), &["a", "b"]);
+    let labels = Labels::new(["ns", "s", "t"], "a && b".to_owned(), &[]);
     let leaf = Leaf {
         path: "filters.data[0]".to_owned(),
         verdict: Verdict::Filtered,
@@ -41,10 +44,22 @@ fn draft(id: &str) -> Draft {
     }
 }
 
-fn read(tail: &mut Tail, text: &str) -> Vec<Decision> {
+async fn read(tail: &mut Tail) -> Vec<Decision> {
     let mut all = Vec::new();
-    tail.poll(text, |decision| all.push(decision)).unwrap();
+    tail.poll(|decision| all.push(decision)).await.unwrap();
     all
+}
+
+fn all_in(folder: &std::path::Path) -> Tail {
+    Tail::in_folder(folder, Look::default())
+}
+
+fn of_event(folder: &std::path::Path, event: &str) -> Tail {
+    let look = Look {
+        event: Some(event.to_owned()),
+        ..Look::default()
+    };
+    Tail::in_folder(folder, look)
 }
 
 #[tokio::test]
@@ -55,23 +70,23 @@ async fn what_is_recorded_is_read_again_while_it_grows_and_a_torn_line_waits_for
     recorder.record(draft("e1"));
     recorder.record(draft("e2"));
     recorder.flush().await;
-    let mut tail = Tail::new(dir.path());
+    let mut tail = all_in(dir.path());
     assert_eq!(
-        read(&mut tail, ""),
+        read(&mut tail).await,
         [draft("e1").decision(), draft("e2").decision()]
     );
-    assert!(read(&mut tail, "").is_empty());
-    assert_eq!(read(&mut Tail::new(dir.path()), "e2").len(), 1);
+    assert!(read(&mut tail).await.is_empty());
+    assert_eq!(read(&mut of_event(dir.path(), "e2")).await.len(), 1);
 
     // A second process writes, and is killed in the middle of a line.
     let mut line = Vec::new();
     draft("e3").write(&mut line);
     let mut file = std::fs::File::create(dir.path().join("9999999999999-1-000001.jsonl")).unwrap();
     file.write_all(&line[..line.len() / 2]).unwrap();
-    assert!(read(&mut tail, "").is_empty());
+    assert!(read(&mut tail).await.is_empty());
     file.write_all(&line[line.len() / 2..]).unwrap();
     file.write_all(b"no json\n{\"dropped\":5}\n").unwrap();
-    assert_eq!(read(&mut tail, ""), [draft("e3").decision()]);
+    assert_eq!(read(&mut tail).await, [draft("e3").decision()]);
     assert_eq!(tail.dropped(), 5);
 }
 
@@ -80,19 +95,27 @@ async fn events_that_fired_alike_share_a_line_and_are_read_one_by_one() {
     let dir = tempfile::tempdir().unwrap();
     let tasks = Tasks::new();
     let recorder = Recorder::open(dir.path(), RecordLimits::default(), &tasks).unwrap();
-    let labels = Arc::new(Labels::new(["ns", "s", "t"], "a".to_owned(), &["a"]));
+    let dependency = DependencySpec {
+        name: "a".to_owned(),
+        event_source_name: "webhook".to_owned(),
+        event_name: "start".to_owned(),
+        ..DependencySpec::default()
+    };
+    let dependency = Dependency::new(&dependency, TemplateEngine::default());
+    let labels = Labels::new(["ns", "s", "t"], "a".to_owned(), &[dependency]);
+    let labels = Arc::new(labels);
     for seq in 1..=600 {
         recorder.record_plain(Plain {
             labels: Arc::clone(&labels),
-            event: Arc::new(event(&format!("e{seq}"), "{}")),
+            id: format!("e{seq}").into(),
             seq,
-            effect: Fired::Logged,
+            effect: Brief::Logged,
         });
     }
     recorder.flush().await;
-    let all = read(&mut Tail::new(dir.path()), "");
+    let all = read(&mut all_in(dir.path())).await;
     assert_eq!(all.len(), 600);
-    let last = read(&mut Tail::new(dir.path()), "\"e600\"").pop().unwrap();
+    let last = read(&mut of_event(dir.path(), "e600")).await.pop().unwrap();
     let Decision {
         event, end, parts, ..
     } = &last;
@@ -135,7 +158,7 @@ async fn the_ring_keeps_to_its_size_and_the_newest_stay() {
         .sum();
     // A batch may be larger than a file of the ring.
     assert!(bytes <= limits.bytes + (20 << 10), "{bytes}");
-    let kept = read(&mut Tail::new(dir.path()), "");
+    let kept = read(&mut all_in(dir.path())).await;
     let last = kept.last().and_then(|decision| decision.event.as_ref());
     assert_eq!(last.unwrap().id, "e39-19");
     let one_second = RecordLimits {
@@ -143,7 +166,7 @@ async fn the_ring_keeps_to_its_size_and_the_newest_stay() {
         ..limits
     };
     Recorder::open(dir.path(), one_second, &tasks).unwrap();
-    assert!(read(&mut Tail::new(dir.path()), "").is_empty());
+    assert!(read(&mut all_in(dir.path())).await.is_empty());
 }
 
 #[test]

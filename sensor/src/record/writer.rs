@@ -1,21 +1,21 @@
-//! The ring of files: batches of lines appended in the background, the oldest files removed by size and age.
-//! Whoever records never waits for the disk.
+//! Takes decisions and writes them in batches in the background. Whoever records never waits.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use jiff::Timestamp;
 use tiphys_core::Tasks;
+use tiphys_eventbus::Bus;
 use tokio::sync::{mpsc, oneshot};
 
-use super::alike::{self, Plain};
+use super::alike::Plain;
+use super::on_bus::{self, OnBus};
+use super::ring::Ring;
 use super::{Draft, Dropped};
 
-/// How many decisions wait for the disk at most.
+/// How many decisions wait to be written at most.
 const QUEUE: usize = 16 << 10;
 /// With so many in a batch, which takes some 25,000 a second, details are left out.
 const BUSY: usize = 512;
@@ -23,11 +23,6 @@ const BUSY: usize = 512;
 const BATCH: usize = 8 << 10;
 /// How long the first decision of a batch waits for others.
 const LINGER: Duration = Duration::from_millis(20);
-/// The ring is made of so many files when it is full.
-const FILES: u64 = 16;
-
-/// The ending of the ring's files.
-pub(super) const ENDING: &str = ".jsonl";
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +67,37 @@ enum Item {
     Flush(oneshot::Sender<()>),
 }
 
+/// Decisions that are written together.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) drafts: Vec<Draft>,
+    pub(super) plain: Vec<Plain>,
+    dropped: u64,
+}
+
+impl Batch {
+    /// What is missing before it.
+    pub(super) fn dropped(&self) -> Option<Dropped> {
+        let dropped = self.dropped;
+        (dropped > 0).then_some(Dropped { dropped })
+    }
+}
+
+/// Where batches go.
+enum Store {
+    Files(Ring),
+    Bus(OnBus),
+}
+
+impl Store {
+    async fn write(&self, batch: Batch) -> Result<(), String> {
+        match self {
+            Self::Files(ring) => ring.write(batch).await,
+            Self::Bus(bus) => bus.write(batch).await,
+        }
+    }
+}
+
 impl Recorder {
     /// Records nothing.
     #[must_use]
@@ -84,28 +110,35 @@ impl Recorder {
     /// # Errors
     /// When the folder cannot be made or read.
     pub fn open(folder: &Path, limits: RecordLimits, tasks: &Tasks) -> io::Result<Self> {
-        std::fs::create_dir_all(folder)?;
-        let ring = Ring {
-            folder: folder.to_owned(),
-            limits,
-            file: None,
-            written: 0,
-            count: 0,
-        };
-        ring.prune()?;
+        let ring = Ring::open(folder, limits)?;
+        Ok(Self::start(Store::Files(ring), tasks))
+    }
+
+    /// Records on a bus, for all who can read it; records nothing where the bus keeps no journals.
+    #[must_use]
+    pub fn on_bus(bus: &Bus, limits: RecordLimits, tasks: &Tasks) -> Self {
+        match on_bus::journal(bus, limits) {
+            None => Self::off(),
+            Some(journal) => {
+                let bus = bus.clone();
+                Self::start(Store::Bus(OnBus { bus, journal }), tasks)
+            }
+        }
+    }
+
+    fn start(store: Store, tasks: &Tasks) -> Self {
         let (queue, items) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared::default());
         let writer = Writer {
             items,
             shared: Arc::clone(&shared),
-            ring,
-            buffer: Vec::new(),
+            store,
         };
         let stop = tasks.stop_token();
         tasks.spawn_job("decision record".to_owned(), writer.run(stop));
-        Ok(Self {
+        Self {
             inner: Some(Arc::new(Inner { queue, shared })),
-        })
+        }
     }
 
     /// Whether anything is recorded.
@@ -140,7 +173,7 @@ impl Recorder {
         }
     }
 
-    /// Waits until everything that was handed over before is in the files.
+    /// Waits until everything that was handed over before is written.
     pub async fn flush(&self) {
         let Some(inner) = &self.inner else { return };
         let (done, written) = oneshot::channel();
@@ -154,170 +187,78 @@ impl Recorder {
 struct Writer {
     items: mpsc::Receiver<Item>,
     shared: Arc<Shared>,
-    ring: Ring,
-    buffer: Vec<u8>,
+    store: Store,
 }
 
 impl Writer {
     async fn run(mut self, stop: tokio_util::sync::CancellationToken) {
         let mut warned = false;
         loop {
-            let mut batch = Vec::new();
+            let mut items = Vec::new();
             let ending = tokio::select! {
-                count = self.items.recv_many(&mut batch, 1) => count == 0,
+                count = self.items.recv_many(&mut items, 1) => count == 0,
                 () = stop.cancelled() => true,
             };
             if ending {
                 self.items.close();
-                while self.items.recv_many(&mut batch, BATCH).await > 0 {}
-            } else if !matches!(batch.first(), Some(Item::Flush(_))) {
+                while self.items.recv_many(&mut items, BATCH).await > 0 {}
+            } else if !matches!(items.first(), Some(Item::Flush(_))) {
                 tokio::select! {
                     () = tokio::time::sleep(LINGER) => {}
                     () = stop.cancelled() => {}
                 }
-                while batch.len() < BATCH
+                while items.len() < BATCH
                     && let Ok(item) = self.items.try_recv()
                 {
-                    batch.push(item);
+                    items.push(item);
                 }
             }
-            let busy = batch.len() >= BUSY;
-            self.shared.busy.store(busy, Ordering::Relaxed);
-            let dropped = self.shared.dropped.swap(0, Ordering::Relaxed);
-            let (mut ring, mut buffer) = (self.ring, std::mem::take(&mut self.buffer));
-            let written = tokio::task::spawn_blocking(move || {
-                buffer.clear();
-                if dropped > 0 {
-                    serde_json::to_writer(&mut buffer, &Dropped { dropped })?;
-                    buffer.push(b'\n');
-                }
-                let (mut plain, mut flushed) = (Vec::new(), Vec::new());
-                for item in batch {
-                    match item {
-                        Item::Decision(draft) => draft.write(&mut buffer),
-                        Item::Plain(one) => plain.push(one),
-                        Item::Flush(done) => flushed.push(done),
-                    }
-                }
-                alike::write(&plain, Timestamp::now(), &mut buffer);
-                let written = ring.append(&buffer);
-                for done in flushed {
-                    if done.send(()).is_err() {
-                        tracing::trace!("nobody waits for the record any more");
-                    }
-                }
-                Ok::<_, io::Error>((ring, buffer, written))
-            });
-            let Ok(Ok((ring, buffer, written))) = written.await else {
-                return;
-            };
-            (self.ring, self.buffer) = (ring, buffer);
-            if let Err(error) = written {
-                if !warned {
-                    tracing::warn!(%error, "cannot write the decision record; events go on without it");
-                }
-                warned = true;
-            } else {
-                warned = false;
-            }
-            if dropped > 0 {
-                tracing::warn!(dropped, "the disk was too slow for the decision record");
-            }
+            self.shared
+                .busy
+                .store(items.len() >= BUSY, Ordering::Relaxed);
+            self.write(items, &mut warned).await;
             if ending {
                 return;
             }
         }
     }
-}
 
-/// The files.
-struct Ring {
-    folder: PathBuf,
-    limits: RecordLimits,
-    file: Option<File>,
-    written: u64,
-    count: u32,
-}
-
-impl Ring {
-    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
-        if lines.is_empty() {
-            return Ok(());
-        }
-        let full = self.written >= (self.limits.bytes / FILES).max(1);
-        if full && let Some(file) = self.file.take() {
-            file.sync_data()?;
-        }
-        if self.file.is_none() {
-            self.written = 0;
-            self.prune()?;
-            self.file = Some(self.create()?);
-        }
-        let Some(file) = &mut self.file else {
-            return Ok(());
+    async fn write(&self, items: Vec<Item>, warned: &mut bool) {
+        let dropped = self.shared.dropped.swap(0, Ordering::Relaxed);
+        let mut batch = Batch {
+            dropped,
+            ..Batch::default()
         };
-        let result = file.write_all(lines);
-        if result.is_err() {
-            // Half a line may be there; the next ones go to a file of their own.
-            self.file = None;
-        }
-        self.written += u64::try_from(lines.len()).unwrap_or(u64::MAX);
-        result
-    }
-
-    /// Names sort by time, and no two processes share a file.
-    fn create(&mut self) -> io::Result<File> {
-        self.count = self.count.wrapping_add(1);
-        let name = format!(
-            "{:013}-{}-{:06}{ENDING}",
-            Timestamp::now().as_millisecond(),
-            std::process::id(),
-            self.count
-        );
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.folder.join(name))
-    }
-
-    /// Removes what is too old or too much; room for the next file is made as well.
-    fn prune(&self) -> io::Result<()> {
-        let mut files = Vec::new();
-        for path in files_of(&self.folder)? {
-            let Ok(metadata) = path.metadata() else {
-                continue;
-            };
-            let age = metadata
-                .modified()
-                .ok()
-                .and_then(|at| SystemTime::now().duration_since(at).ok());
-            files.push((path, metadata.len(), age.unwrap_or_default()));
-        }
-        let mut total: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
-        let most = self.limits.bytes - self.limits.bytes / FILES;
-        for (path, bytes, age) in files {
-            if total <= most && age <= self.limits.age {
-                continue;
-            }
-            total -= bytes;
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
+        let mut flushed = Vec::new();
+        for item in items {
+            match item {
+                Item::Decision(draft) => batch.drafts.push(*draft),
+                Item::Plain(one) => batch.plain.push(one),
+                Item::Flush(done) => flushed.push(done),
             }
         }
-        Ok(())
-    }
-}
-
-/// The files of the ring, oldest first.
-pub(super) fn files_of(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.to_string_lossy().ends_with(ENDING) {
-            files.push(path);
+        if dropped > 0 {
+            tracing::warn!(
+                dropped,
+                "decisions came faster than their record is written"
+            );
+        }
+        let count = batch.drafts.len() + batch.plain.len();
+        if dropped > 0 || count > 0 {
+            let written = self.store.write(batch).await;
+            if let Err(error) = &written {
+                let missing = dropped + u64::try_from(count).unwrap_or(u64::MAX);
+                self.shared.dropped.fetch_add(missing, Ordering::Relaxed);
+                if !*warned {
+                    tracing::warn!(%error, "cannot write the decision record; events go on without it");
+                }
+            }
+            *warned = written.is_err();
+        }
+        for done in flushed {
+            if done.send(()).is_err() {
+                tracing::trace!("nobody waits for the record any more");
+            }
         }
     }
-    files.sort();
-    Ok(files)
 }

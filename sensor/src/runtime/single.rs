@@ -25,7 +25,7 @@ impl Runner {
             return Answer::Later;
         }
         let (mut later, mut stopped) = (false, false);
-        let (mut parts, mut plain) = (Vec::new(), None);
+        let (mut parts, mut brief) = (Vec::new(), None);
         for (index, dependency) in self.prepared.dependencies.iter().enumerate() {
             if progress.done.contains(&index) || !dependency.matches(&event) {
                 continue;
@@ -59,9 +59,9 @@ impl Runner {
                         .marked(message, self.fire_in_order(&events, &mut firing))
                         .await;
                     if matches!(end, End::Fired) && self.is_plain(message, &event) {
-                        plain = firing.plain();
+                        brief = firing.brief();
                     }
-                    if self.records.is_on() && plain.is_none() {
+                    if self.records.is_on() && brief.is_none() {
                         let ended = match end {
                             End::Fired => Ended::Fired,
                             End::Dead => Ended::Dead,
@@ -109,10 +109,10 @@ impl Runner {
             Outcome::Dead => Ended::Dead,
             Outcome::Elsewhere => Ended::Pending,
         };
-        match plain {
+        match brief {
             Some(effect) => self.records.record_plain(record::Plain {
                 labels: Arc::clone(&self.labels),
-                event,
+                id: event.id.as_str().into(),
                 seq: message.seq,
                 effect,
             }),
@@ -123,7 +123,7 @@ impl Runner {
 
     /// Whether there is nothing to record of an event but what it made, as long as that went well.
     fn is_plain(&self, message: &Message, event: &Event) -> bool {
-        self.prepared.dependencies.len() == 1
+        self.labels.only.is_some()
             && message.delivery == 1
             && !event.extensions.contains_key(REPLAY)
             && self.records.is_on()

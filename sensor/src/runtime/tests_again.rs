@@ -6,7 +6,7 @@ use tiphys_eventbus::Publish as _;
 use super::again::{AgainError, Replay};
 use super::tests::{BOTH, World};
 use crate::filters::Verdict;
-use crate::record::{Decision, End, Tail};
+use crate::record::{Decision, End, Look, Tail};
 use crate::testing::event;
 use crate::triggers::Fired;
 
@@ -14,8 +14,9 @@ impl World {
     async fn decisions(&self, text: &str) -> Vec<Decision> {
         self.records.flush().await;
         let mut all = Vec::new();
-        let mut tail = Tail::new(&self.dir.path().join("decisions"));
-        tail.poll(text, |decision| all.push(decision)).unwrap();
+        let mut tail = Tail::in_folder(&self.dir.path().join("decisions"), Look::default());
+        tail.poll(|decision| all.push(decision)).await.unwrap();
+        all.retain(|decision| serde_json::to_string(decision).unwrap().contains(text));
         all
     }
 }
