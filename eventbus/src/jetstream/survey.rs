@@ -11,7 +11,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
@@ -36,6 +35,8 @@ const ROUND: Duration = Duration::from_secs(30);
 const FULL_ROUND: Duration = Duration::from_secs(1);
 const BUCKET: &str = "tiphys_bus";
 const KEY: &str = "survey";
+/// How often others may come between.
+const ATTEMPTS: usize = 10;
 /// A larger survey does not fit into a message.
 const LARGEST: usize = 900_000;
 
@@ -108,6 +109,16 @@ pub(crate) async fn run(link: Arc<Link>) -> Result<(), std::convert::Infallible>
 
 /// Counts what is lost and makes room; `now` also when somebody looked a moment ago.
 pub(crate) async fn look(link: &Arc<Link>, now: bool) -> Result<u64, String> {
+    for _ in 0..ATTEMPTS {
+        if let Some(total) = attempt(link, now).await? {
+            return Ok(total);
+        }
+    }
+    Err("others look at the event bus all the time".to_owned())
+}
+
+/// One look; nothing when somebody else looked meanwhile.
+async fn attempt(link: &Arc<Link>, now: bool) -> Result<Option<u64>, String> {
     let told = |error: StateError| chain(&error);
     let store = JetStreamState::open(link.clone(), BUCKET)
         .await
@@ -119,7 +130,7 @@ pub(crate) async fn look(link: &Arc<Link>, now: bool) -> Result<u64, String> {
         .unwrap_or_default();
     let age = Timestamp::now().as_second().saturating_sub(before.at);
     if !now && (0..ROUND.as_secs().cast_signed() - 5).contains(&age) {
-        return Ok(link.losses(before.lost.values().sum()));
+        return Ok(Some(link.losses(before.lost.values().sum())));
     }
     let context = link.ready()?;
     let (mut survey, news) = compare(&context, &before).await?;
@@ -135,8 +146,7 @@ pub(crate) async fn look(link: &Arc<Link>, now: bool) -> Result<u64, String> {
     let revision = found.map(|entry| entry.revision);
     match store.put(KEY, Bytes::from(text), revision).await {
         Ok(_) => {}
-        // Somebody else looked meanwhile and has told.
-        Err(StateError::Conflict) => return Ok(link.lost.load(Ordering::Relaxed)),
+        Err(StateError::Conflict) => return Ok(None),
         Err(error) => return Err(told(error)),
     }
     for (consumer, lost) in news {
@@ -147,7 +157,7 @@ pub(crate) async fn look(link: &Arc<Link>, now: bool) -> Result<u64, String> {
             "the stream's limits removed events that this consumer had not taken: raise maxMsgs, maxBytes or maxAge of the stream, or set discard: 1 to have new events refused instead"
         );
     }
-    Ok(link.losses(total))
+    Ok(Some(link.losses(total)))
 }
 
 /// Makes room on a stream that is ours and nearly full.

@@ -19,6 +19,60 @@ pub(super) const ROWS: &[Difference] = &[
     )
     .found(Safer, "", bus::one_replica),
     row(
+        "stream-room",
+        "a new stream holds 50,000 events",
+        "three quarters of the servers' volume; what `streamConfig` writes is obeyed",
+        "it refuses when it is full, so it is as large as it can be",
+    ),
+    row(
+        "consumed-room",
+        "a stream with `discard: 1` stays full until its events are old",
+        "on a stream that Tiphys made, what every consumer has acknowledged goes once it is nearly full",
+        "senders are refused only for what somebody still needs",
+    ),
+    row(
+        "bus-losses",
+        "nobody hears of events that a stream's limits removed before a sensor had them",
+        "they are counted for each consumer: a warning, the bus's status, the metric `tiphys_bus_events_lost`",
+        "a backlog is never eaten in silence",
+    ),
+    row(
+        "consumer-takeover",
+        "a new consumer sees what comes after it",
+        "the same, and one that is new goes on where Argo's consumers for the same Sensor, trigger and dependency ended",
+        "no event is missed when a pod is exchanged",
+    ),
+    row(
+        "bus-certificates",
+        "clients do not verify the servers that the controller makes",
+        "the bus's status names the CA that they are verified by; servers that Argo's controller made are reached as Argo reaches them",
+        "who is in between must not read",
+    ),
+    row(
+        "bus-secrets",
+        "when one of a bus's two Secrets is missing, both are made anew",
+        "what is left tells the other half",
+        "servers and pods that run go on",
+    ),
+    row(
+        "store-key",
+        "the store's key is the text `$JS_KEY` on every installation",
+        "the same, so that volumes can be opened and there is a way back; the annotation `tiphys.dev/bus-encryption: secret` on a new EventBus makes a real one, which must not be lost",
+        "what lies on a volume can be read in no other way",
+    ),
+    row(
+        "bus-scale-up",
+        "`replicas` from 1 to 3 lets the servers drop what the one had kept",
+        "refused in the status, with what to do",
+        "nothing that was acknowledged is lost",
+    ),
+    row(
+        "server-restart",
+        "a changed server configuration restarts no pod",
+        "the same for routes; whatever a running server cannot take rolls the pods one by one",
+        "a setting that is silently ignored is a trap",
+    ),
+    row(
         "access-secret",
         "the access secret must be a YAML mapping",
         "a mapping, or a token alone",
