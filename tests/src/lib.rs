@@ -19,6 +19,7 @@ pub mod ends;
 pub mod http_sink;
 pub mod kubernetes;
 pub mod nats;
+pub mod pods;
 pub mod ports;
 pub mod process;
 pub mod servers;

@@ -179,7 +179,7 @@ async fn bring(
         let before = view.children.iter().find(|(child, _)| child.key == *key);
         let applied = apply::apply(&context.client, known, wanted, before)
             .await
-            .map_err(|error| (wanted.reason, error))?;
+            .map_err(|error| (reason(wanted.reason, before.is_some()), error))?;
         let Some(Applied {
             child,
             settled,
@@ -209,6 +209,15 @@ async fn bring(
         });
     }
     Ok(())
+}
+
+/// Argo tells apart whether what could not be brought in was there before.
+fn reason(reason: &'static str, there: bool) -> &'static str {
+    match (reason, there) {
+        ("CreateDeploymentFailed", true) => "UpdateDeploymentFailed",
+        ("CreateServiceFailed", true) => "UpdateServiceFailed",
+        (reason, _) => reason,
+    }
 }
 
 async fn remove(context: &Context, known: &Known, child: &Child) -> Result<(), ApplyError> {

@@ -269,6 +269,13 @@ fn what_a_bus_refers_to_is_mounted_in_both() {
                 "tmp"
             ]
         );
+        let objects = made(&text, jetstream.clone());
+        let pod = &objects[0]["spec"]["template"]["spec"];
+        assert_eq!(
+            pod["volumes"][0]["secret"],
+            json!({ "secretName": "secret-0", "items": [{ "key": "ca", "path": "ca" }] }),
+            "no more of a bus's Secret than it names"
+        );
         assert_eq!(
             names(jetstream.clone()),
             ["secret-secret-0", "secret-secret-1", "tmp"]

@@ -106,24 +106,23 @@ fn ours(workload: &Workload<'_>) -> Vec<Ours> {
             read_only: true,
         });
     }
-    let mut named = references::of_spec(workload.spec);
-    named.extend(references::of_bus(workload.bus));
-    // One mount for each object, and it may be absent only where every reference says so.
-    let mut objects: BTreeMap<(Holder, String), bool> = BTreeMap::new();
-    for reference in named.into_iter().filter(|reference| reference.mounted) {
-        objects
-            .entry((reference.holder, reference.name))
-            .and_modify(|optional| *optional &= reference.optional)
-            .or_insert(reference.optional);
-    }
-    for ((holder, name), optional) in objects {
+    for ((holder, name), mounted) in mounted(workload) {
         let (prefix, kind, field, folder) = match holder {
             Holder::Secret => ("secret", "secret", "secretName", "secrets"),
             Holder::ConfigMap => ("cm", "configMap", "name", "config"),
         };
         let mut source = json!({ field: name });
-        if optional && let Some(members) = source.as_object_mut() {
-            members.insert("optional".to_owned(), json!(true));
+        if let Some(members) = source.as_object_mut() {
+            if mounted.optional {
+                members.insert("optional".to_owned(), json!(true));
+            }
+            if !mounted.whole {
+                let items = mounted.keys.iter();
+                let items: Vec<Value> = items
+                    .map(|key| json!({ "key": key, "path": key }))
+                    .collect();
+                members.insert("items".to_owned(), json!(items));
+            }
         }
         ours.push(Ours {
             name: label(&format!("{prefix}-{name}")),
@@ -133,6 +132,39 @@ fn ours(workload: &Workload<'_>) -> Vec<Ours> {
         });
     }
     ours
+}
+
+/// How one Secret or ConfigMap is mounted.
+struct Mounted {
+    keys: BTreeSet<String>,
+    /// With every key, as users know it.
+    whole: bool,
+    /// Only where every reference says so.
+    optional: bool,
+}
+
+/// One mount for each object that is named. Of what the bus names only that key: beside a server's certificate may be
+/// its key, which is no business of its clients.
+fn mounted(workload: &Workload<'_>) -> BTreeMap<(Holder, String), Mounted> {
+    let mut objects: BTreeMap<(Holder, String), Mounted> = BTreeMap::new();
+    let users = references::of_spec(workload.spec).into_iter();
+    let bus = references::of_bus(workload.bus).into_iter();
+    let all = users
+        .map(|reference| (reference, true))
+        .chain(bus.map(|reference| (reference, false)));
+    for (reference, whole) in all.filter(|(reference, _)| reference.mounted) {
+        let mounted = objects
+            .entry((reference.holder, reference.name))
+            .or_insert_with(|| Mounted {
+                keys: BTreeSet::new(),
+                whole: false,
+                optional: true,
+            });
+        mounted.keys.extend(reference.key);
+        mounted.whole |= whole;
+        mounted.optional &= reference.optional;
+    }
+    objects
 }
 
 /// The most letters that a volume's name has.

@@ -2,6 +2,7 @@
 //! and no garbage collector, so what happens here is the controller's own doing.
 
 mod buses;
+mod flow;
 mod leading;
 mod objects;
 mod references;
