@@ -128,6 +128,22 @@ impl Reconciler {
         self.buses.opened(namespace, name).ok_or_else(absent)
     }
 
+    /// Begins to connect the bus of an object; what is wrong with it is said when the object is acted on.
+    pub(super) async fn open_bus_of(&mut self, key: &ObjectKey) {
+        let object = self.known.object(key).unwrap_or_default();
+        let name = object.pointer("/spec/eventBusName");
+        let name = bus_name(name.and_then(Value::as_str).unwrap_or_default());
+        let secrets = self.secrets(&key.namespace);
+        if let Err(state) = self.bus(&key.namespace, name, secrets).await {
+            tracing::debug!(
+                namespace = key.namespace,
+                name,
+                why = state.message,
+                "no event bus yet"
+            );
+        }
+    }
+
     async fn start_source(
         &mut self,
         key: &ObjectKey,

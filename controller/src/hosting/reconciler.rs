@@ -21,7 +21,7 @@ use super::host::{Buses, HostOptions, Ports, StatusWriting};
 use super::known::{KnownObjects, News};
 use super::sensors::{HostedSensors, Records};
 use super::sources::HostedSources;
-use super::state::{Kind, ObjectKey, ObjectState, SECRET_MISSING, Snapshot};
+use super::state::{Kind, NOT_USED, ObjectKey, ObjectState, SECRET_MISSING, Snapshot};
 use super::status::StatusWriter;
 use super::turns::Turns;
 use super::watch::{Seen, kinds, watch};
@@ -166,6 +166,13 @@ impl Reconciler {
     /// Buses, then sensors, then sources: whatever a source accepts finds its sensors subscribed.
     async fn start_all(&mut self) {
         let keys: Vec<_> = self.known.keys().cloned().collect();
+        if self.in_cluster() {
+            // All connections at once, so that the first request meets a bus that is there.
+            for key in keys.iter().filter(|key| key.kind != Kind::EventBus) {
+                self.open_bus_of(key).await;
+            }
+            self.buses.settle().await;
+        }
         for key in keys {
             self.reconcile(&key).await;
         }
@@ -322,6 +329,8 @@ impl Reconciler {
         let (reason, message) = (&state.reason, &state.message);
         if state.ready {
             tracing::info!(kind, namespace, name, "ready: {message}");
+        } else if reason == NOT_USED {
+            tracing::debug!(kind, namespace, name, reason, "{message}");
         } else {
             tracing::warn!(kind, namespace, name, reason, "not ready: {message}");
         }
