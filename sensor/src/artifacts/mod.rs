@@ -170,3 +170,5 @@ fn cannot_read(shown: impl std::fmt::Display) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_app;

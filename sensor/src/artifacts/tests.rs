@@ -36,8 +36,8 @@ impl Secrets for Keys {
     }
 }
 
-struct Server {
-    port: u16,
+pub(super) struct Server {
+    pub(super) port: u16,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -45,7 +45,7 @@ struct Server {
     clippy::disallowed_methods,
     reason = "the server ends with the test, whose runtime it is in"
 )]
-async fn serve(router: Router) -> Server {
+pub(super) async fn serve(router: Router) -> Server {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -55,7 +55,7 @@ async fn serve(router: Router) -> Server {
     }
 }
 
-fn artifacts(allowed: &str) -> Artifacts {
+pub(super) fn artifacts(allowed: &str) -> Artifacts {
     let annotations =
         BTreeMap::from([(PRIVATE_ADDRESSES_ANNOTATION.to_owned(), allowed.to_owned())]);
     Artifacts::new(PrivateAddresses::new(&annotations).unwrap())
