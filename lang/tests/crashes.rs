@@ -4,6 +4,7 @@
 
 use tiphys_lang::gotemplate::Template;
 use tiphys_lang::jsonpath::{JsonPathError, Path};
+use tiphys_lang::sjson;
 
 #[test]
 fn templates_that_made_a_panic_end_in_an_error_or_a_text() {
@@ -31,4 +32,12 @@ fn paths_that_took_minutes_to_read_are_refused() {
         assert_eq!(Path::compile(&text).unwrap_err(), JsonPathError::TooDeep);
     }
     assert!(Path::compile("$[?length(value(@['(((((((((((((((((((((((((('])) > 1]").is_ok());
+}
+
+#[test]
+fn setting_in_a_text_that_looks_like_an_array_leaves_json() {
+    for document in [r#""[1a\b,""#, r#""[1,2]""#, r#"" [1""#] {
+        let set = sjson::set_string(document.as_bytes(), "1", "x").unwrap();
+        assert_eq!(String::from_utf8(set).unwrap(), r#"[null,"x"]"#);
+    }
 }

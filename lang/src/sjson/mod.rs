@@ -200,6 +200,10 @@ fn splice(json: &[u8], range: Range<usize>, middle: &[u8]) -> Vec<u8> {
 
 /// Where the value of one component is.
 fn place(text: &[u8], get: &str) -> Option<Range<usize>> {
+    // Brackets in a string hold no values, though gjson finds some there.
+    if text.iter().find(|byte| **byte > b' ') == Some(&b'"') {
+        return None;
+    }
     match gjson::places(text, get) {
         Places::One(place) => Some(place),
         Places::None | Places::Many(_) => None,
