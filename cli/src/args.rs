@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::{logging, output};
 
 pub(crate) use workflows::{
-    After, Api, Choice, Delete, Get, List, Logs, Names, Resubmit, Resume, Retry, Stop, Submit,
-    Terminate, Tree, View, Wait,
+    After, Api, Choice, Delete, Get, List, Logs, Names, Resubmit, Resume, Retry, STEPS, Stop,
+    Submit, Terminate, Tree, View, Wait,
 };
 
 /// Event-driven workflow automation from Argo's own YAML, on a laptop or a cluster.
@@ -314,4 +314,39 @@ pub(crate) enum CrdsOutput {
     Yaml,
     /// As one JSON list.
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn log_is_a_level_but_where_steps_have_logs() {
+        for (words, level, steps) in [
+            ("tiphys --log debug submit x", Some("debug"), false),
+            ("tiphys submit --log x", Some(STEPS), true),
+            ("tiphys submit --log=debug x", Some("debug"), false),
+            ("tiphys retry --log x", Some(STEPS), true),
+            ("tiphys submit x", None, false),
+        ] {
+            let cli = Cli::try_parse_from(words.split(' ')).unwrap();
+            let after = match cli.command {
+                Command::Submit(submit) => submit.after,
+                Command::Retry(retry) => retry.after,
+                _ => After::default(),
+            };
+            assert_eq!(
+                (cli.log.as_deref(), after.logs()),
+                (level, steps),
+                "{words}"
+            );
+        }
+    }
 }

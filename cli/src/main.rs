@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, STEPS};
 
 fn main() -> ExitCode {
     // One TLS provider for the whole process, before anything connects.
@@ -39,7 +39,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     // Argo's pods take no other words, and fall back to `info`.
     let told = cli.log_level.as_deref();
     let told = told.filter(|level| ["debug", "info", "warn", "error"].contains(level));
-    let level = match (&cli.log, &cli.command) {
+    let level = match (
+        cli.log.as_ref().filter(|level| *level != STEPS),
+        &cli.command,
+    ) {
         (Some(level), _) => level.as_str(),
         (None, _) if told.is_some() => told.unwrap_or("info"),
         (

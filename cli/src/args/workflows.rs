@@ -170,6 +170,9 @@ pub(crate) struct Logs {
     pub no_color: bool,
 }
 
+/// What `--log` without a level stands for: `argo` prints the steps' output with it, and elsewhere it is our log level.
+pub(crate) const STEPS: &str = "steps";
+
 /// What follows once something has begun.
 #[derive(Debug, Args, Default)]
 pub(crate) struct After {
@@ -179,9 +182,22 @@ pub(crate) struct After {
     /// Shows the tree until the end.
     #[arg(long)]
     pub watch: bool,
-    /// Prints what the steps print until the end.
-    #[arg(long)]
-    pub log: bool,
+    /// Prints what the steps print until the end; with a level, says what is logged instead.
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = STEPS
+    )]
+    pub log: Option<String>,
+}
+
+impl After {
+    /// Whether what the steps print is asked for.
+    pub(crate) fn logs(&self) -> bool {
+        self.log.as_deref() == Some(STEPS)
+    }
 }
 
 #[derive(Debug, Args)]

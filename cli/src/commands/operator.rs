@@ -120,7 +120,7 @@ pub(crate) async fn follow(
     names: &[String],
     quiet: bool,
 ) -> anyhow::Result<bool> {
-    if after.log {
+    if after.logs() {
         for name in names {
             logs::follow(connection, operator, name).await?;
         }

@@ -25,13 +25,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Creates the Workflows, and waits or watches where that is asked for.
 pub(crate) async fn run(args: &Submit) -> anyhow::Result<ExitCode> {
     if (args.dry_run || args.server_dry_run)
-        && (args.after.wait || args.after.watch || args.after.log)
+        && (args.after.wait || args.after.watch || args.after.logs())
     {
         anyhow::bail!(
             "--wait, --watch and --log need a Workflow that is created, which a dry run does not do"
         );
     }
-    if (args.after.watch || args.after.log) && matches!(args.output, Some(View::Json | View::Yaml))
+    if (args.after.watch || args.after.logs())
+        && matches!(args.output, Some(View::Json | View::Yaml))
     {
         anyhow::bail!("--watch and --log print for people; leave --output json and yaml out");
     }
@@ -46,7 +47,7 @@ pub(crate) async fn run(args: &Submit) -> anyhow::Result<ExitCode> {
         Some(from) => vec![from_origin(&own, from).await?],
         None => read_all(&args.files).await?,
     };
-    if drafts.len() > 1 && (args.after.watch || args.after.log) {
+    if drafts.len() > 1 && (args.after.watch || args.after.logs()) {
         anyhow::bail!("cannot watch more than one workflow; use --wait");
     }
     let how = Create {

@@ -35,6 +35,9 @@ async fn every_command_works_on_a_local_run() {
     );
     assert!(said.starts_with("Name:                one\n"), "{said}");
     assert!(said.contains("\none Succeeded at 2"), "{said}");
+    let logged = ["submit", &say, "--name", "logged", "--log"];
+    let said = fine(&run.in_namespace(&logged).await);
+    assert!(said.ends_with("\nlogged: one\nlogged: old\n"), "{said}");
     let parameters = write(&files, "parameters.yaml", &json!({"x": "from file"}));
     let name = fine(
         &run.in_namespace(&[
