@@ -1,5 +1,5 @@
 //! What happens at a stream's limits: ours refuses before it eats a backlog, and what another one eats is counted.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod common;
 

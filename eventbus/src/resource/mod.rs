@@ -91,8 +91,9 @@ pub struct JetStreamExotic {
     /// TLS; without it TLS is used where the server demands it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsSpec>,
-    /// What the servers keep in a power cut while the stream has fewer than 3 replicas, which clients cannot see:
-    /// `disk` with `sync_interval: always`, else `memory` (default).
+    /// What one server keeps in a power cut: `disk` with `sync_interval: always`, else `memory` (default).
+    ///
+    /// Clients cannot see it. A stream of 3 replicas and more is a quorum whatever stands here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub durability: Option<String>,
 }
