@@ -15,7 +15,7 @@ use tiphys_cluster::{Cluster, kinds};
 use tiphys_core::Problems;
 use tiphys_core::manifest::Document;
 use tiphys_core::refs::KeyRef;
-use tiphys_eventbus::BusStatusConfig;
+use tiphys_eventbus::{BusConfig, BusStatusConfig};
 
 use crate::check::{self, API_VERSION};
 use crate::hosting::Kind;
@@ -113,8 +113,7 @@ impl Given {
                 reason: error.to_string(),
             })?;
         let typed = typed.unwrap_or_default();
-        tiphys_eventbus::BusConfig::from_status(&typed)
-            .map_err(|problems| GivenError::Bus(problems.errors()))?;
+        BusConfig::from_status(&typed).map_err(|problems| GivenError::Bus(problems.errors()))?;
         let nats = typed.nats.and_then(|nats| nats.access_secret);
         let jetstream = typed
             .jetstream
@@ -134,6 +133,15 @@ impl Given {
             document,
             config,
         })
+    }
+
+    /// How its bus is reached.
+    ///
+    /// # Errors
+    /// [`GivenError::Bus`].
+    pub fn bus(&self) -> Result<BusConfig, GivenError> {
+        let config = serde_json::from_value(self.config.clone()).unwrap_or_default();
+        BusConfig::from_status(&config).map_err(|problems| GivenError::Bus(problems.errors()))
     }
 
     /// An API that holds the object and its EventBus, in memory.

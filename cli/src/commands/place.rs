@@ -11,6 +11,7 @@ use kube::{Api, Client, Config};
 use serde_json::Value;
 use tiphys_controller::Kind;
 use tiphys_controller::control::{self, Redriven, Reply, Request};
+use tiphys_controller::given::Given;
 use tiphys_controller::secrets::{ApiSecrets, FileSecrets};
 use tiphys_core::tasks::chain;
 use tiphys_core::{Secrets, Tasks};
@@ -19,6 +20,7 @@ use tiphys_eventbus::{
 };
 use tiphys_sensor::{DeadLetter, DeadLetters, Look, Tail};
 
+use super::object::pod;
 use crate::files;
 
 /// How long a bus is waited for.
@@ -49,6 +51,16 @@ pub(crate) struct Place {
     /// Its servers as they are reached from here, as nats://127.0.0.1:4222 of a forwarded port.
     #[arg(long, global = true, value_name = "URL")]
     pub bus_url: Option<String>,
+    /// The folder that stands for / where a pod has the credentials of its bus mounted.
+    #[arg(
+        long,
+        global = true,
+        default_value = "/",
+        value_name = "DIR",
+        env = "TIPHYS_MOUNTS",
+        hide = true
+    )]
+    pub mounts: PathBuf,
 }
 
 /// Where things are.
@@ -83,10 +95,11 @@ impl Place {
                     self.or_default(),
                 )
             }
-            (None, name, _) => {
-                let name = name.as_deref().unwrap_or("default");
-                self.from_cluster(name, named).await?
-            }
+            (None, Some(name), _) => self.from_cluster(name, named).await?,
+            (None, None, None) => match pod::given(Kind::Sensor)? {
+                Some(given) => self.from_pod(&given)?,
+                None => self.from_cluster("default", named).await?,
+            },
         };
         let url = self.bus_url.clone();
         let config = JetStreamConfig {
@@ -118,6 +131,15 @@ impl Place {
         let config = config_of(&bus.object, &namespace, bus.name())?;
         let secrets = FileSecrets::new(documents, PathBuf::from("/"));
         Ok((config, Arc::new(secrets), namespace))
+    }
+
+    /// What a Sensor's pod has in its environment.
+    fn from_pod(&self, given: &Given) -> anyhow::Result<Reached> {
+        let BusConfig::JetStream(config) = given.bus()? else {
+            bail!("the event bus of this pod keeps no decisions");
+        };
+        let secrets = FileSecrets::new([], self.mounts.clone()).with_access(given.access.clone());
+        Ok((config, Arc::new(secrets), given.namespace.clone()))
     }
 
     async fn from_cluster(&self, name: &str, named: bool) -> anyhow::Result<Reached> {

@@ -81,12 +81,13 @@ pub(super) enum Answer {
 }
 
 impl Runner {
-    /// Runs until the signal to stop; finishes what is in hand.
+    /// Runs until the signal to stop; finishes what is in hand. What few triggers do is boxed: there may be thousands that
+    /// wait, each as large as all that it may ever do.
     pub(super) async fn run(self: Arc<Self>, subscriber: Subscriber) -> Result<(), Infallible> {
         let mut subscriber = subscriber;
         let mut joined = self.prepared.condition.needs_all().then(Joined::default);
         if let Some(joined) = &mut joined {
-            joined.count_stored(&self).await;
+            Box::pin(joined.count_stored(&self)).await;
         }
         self.record_waiting(joined.as_ref());
         let mut under_way = FuturesUnordered::new();
@@ -99,7 +100,7 @@ impl Runner {
                 Some(()) = under_way.next(), if !under_way.is_empty() => {}
                 _ = tick.tick(), if self.prepared.join.is_some() => {
                     if let Some(joined) = &mut joined {
-                        joined.tick(&self).await;
+                        Box::pin(joined.tick(&self)).await;
                     }
                 }
                 _ = sweep.tick() => drop(self.ledger.sweep(2 * ACK_WAIT)),
@@ -109,7 +110,7 @@ impl Runner {
                         Ok(message) => match &mut joined {
                             // One after the other, because each changes what the next one meets.
                             Some(joined) => {
-                                let (message, answer) = joined.take(&self, message).await;
+                                let (message, answer) = Box::pin(joined.take(&self, message)).await;
                                 under_way.push(self.work(message, Some(answer), None));
                             }
                             None => {
@@ -120,7 +121,7 @@ impl Runner {
                         },
                         Err(error) => {
                             tracing::warn!(%error, "the subscription ended; subscribing again");
-                            let Some(again) = self.subscribe().await else { break };
+                            let Some(again) = Box::pin(self.subscribe()).await else { break };
                             subscriber = again;
                         }
                     }

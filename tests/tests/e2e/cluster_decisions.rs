@@ -8,7 +8,7 @@ use tiphys_tests::tiphys::TiphysOutput;
 use tiphys_tests::tls::http_client;
 use tiphys_tests::{Tiphys, eventually, temp_dir};
 
-use crate::cluster::{Ground, Pod, given, kubeconfig, webhook};
+use crate::cluster::{Ground, Pod, encoded, given, kubeconfig, webhook};
 use crate::scene::send;
 use crate::support::{LIMIT, NAMESPACE};
 
@@ -249,6 +249,16 @@ async fn a_cluster_says_why_keeps_its_dead_and_sends_events_again() {
         .output(LIMIT)
         .await;
     assert!(why.stdout.contains(wants), "{why:?}");
+    // And in a pod of the sensor, by what it was given.
+    let object =
+        json!({"metadata": {"name": "strict", "namespace": NAMESPACE}, "spec": strict("x")});
+    let inside = Tiphys::command(["why", id])
+        .env("SENSOR_OBJECT", encoded(&object))
+        .env("EVENTBUS_CONFIG", encoded(&scene.config))
+        .env("TIPHYS_MOUNTS", scene.mounts.path())
+        .output(LIMIT)
+        .await;
+    assert!(inside.stdout.contains(wants), "{inside:?}");
     let nowhere = format!("nats://127.0.0.1:{}", free_port());
     let lost = scene
         .tiphys(&["why", id, "--bus", "default", "--bus-url", &nowhere])

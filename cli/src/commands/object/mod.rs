@@ -10,7 +10,7 @@
 
 mod files;
 mod named;
-mod pod;
+pub(crate) mod pod;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -11,7 +11,7 @@ use super::{LINGER_SECS, Object, cluster_client, needs_cluster};
 use crate::commands::run::ports;
 
 /// The object in the environment, if there is one.
-pub(super) fn given(kind: Kind) -> anyhow::Result<Option<Given>> {
+pub(crate) fn given(kind: Kind) -> anyhow::Result<Option<Given>> {
     let name = given::variable(kind);
     let Some(mut object) = variable(name) else {
         return Ok(None);

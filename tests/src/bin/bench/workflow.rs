@@ -1,4 +1,5 @@
-//! POST to Workflow in a real API server, beside bare `create` calls of the same object with the same client library.
+//! POST to Workflow in a real API server, beside bare `create` calls of the same object with the same client library; and
+//! POST to object in one `tiphys run`, whose bus and API are built in.
 
 use std::fs;
 use std::time::Instant;
@@ -74,11 +75,51 @@ pub(crate) async fn measure(size: Size) -> anyhow::Result<Vec<Row>> {
     }
     sensor.stop().await;
     source.stop().await;
-    Ok(vec![Row {
+    let row = Row {
         what: "webhook → Workflow in a cluster".to_owned(),
         unit: Unit::PerSecond,
         raw,
         ours,
         budget: Budget::RatioAtLeast(0.9),
-    }])
+    };
+    Ok(vec![row, in_one_process(size).await?])
+}
+
+/// From the first POST to the last object, with every part in one process and everything on disk.
+async fn in_one_process(size: Size) -> anyhow::Result<Row> {
+    let files = [
+        ("bus.yaml", yaml::EMBEDDED_BUS),
+        ("source.yaml", yaml::SOURCE),
+        ("sensor.yaml", yaml::TO_OBJECTS),
+    ]
+    .map(|(name, text)| (name, text.to_owned()));
+    let mut tiphys = Start {
+        role: "run",
+        files: &files,
+        kubeconfig: None,
+        silent: true,
+        data: None,
+    }
+    .ready()
+    .await?;
+    let request = Request::post(tiphys.port, yaml::ENDPOINT, &yaml::small_body());
+    let mut fired = size.workflows / 5;
+    load::run(&request, CONNECTIONS, Until::Count(fired)).await?;
+    tiphys.wait_fired(fired).await?;
+    let mut ours = Vec::new();
+    for _ in 0..size.rounds {
+        let start = Instant::now();
+        load::run(&request, CONNECTIONS, Until::Count(size.workflows)).await?;
+        fired += size.workflows;
+        tiphys.wait_fired(fired).await?;
+        ours.push(count(size.workflows) / start.elapsed().as_secs_f64());
+    }
+    tiphys.stop().await;
+    Ok(Row {
+        what: "webhook → object, all in one process".to_owned(),
+        unit: Unit::PerSecond,
+        raw: Vec::new(),
+        ours,
+        budget: Budget::None,
+    })
 }

@@ -46,6 +46,26 @@ spec:
           dest: log.intervalSeconds
 ";
 
+/// One small object for each event, as the tutorial's Sensor makes a Workflow.
+pub(crate) const TO_OBJECTS: &str = "\
+apiVersion: argoproj.io/v1alpha1
+kind: Sensor
+metadata: {name: bench, namespace: argo-events}
+spec:
+  dependencies:
+    - {name: event, eventSourceName: bench, eventName: event}
+  triggers:
+    - template:
+        name: object
+        k8s:
+          operation: create
+          source:
+            resource: {apiVersion: v1, kind: ConfigMap, metadata: {generateName: bench-}, data: {who: nobody}}
+          parameters:
+            - src: {dependencyName: event, dataKey: body.who}
+              dest: data.who
+";
+
 /// [`SENSOR`] under another name.
 pub(crate) fn sensor_called(name: &str) -> String {
     SENSOR.replace("{name: bench,", &format!("{{name: {name},"))
