@@ -29,7 +29,7 @@ use crate::bus::{
 const PULL: Duration = Duration::from_secs(60);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// More is not fetched ahead: what waits in memory has its time to acknowledge running.
-const BATCH: usize = 500;
+const BATCH: usize = 1_000;
 const CONFIRM_WAIT: Duration = Duration::from_secs(2);
 
 /// The receiving end.

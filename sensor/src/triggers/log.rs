@@ -64,7 +64,7 @@ impl Action for LogAction {
 
     fn parallel(&self) -> usize {
         // An effect that takes no time: only acknowledgements are under way.
-        512
+        2048
     }
 }
 
