@@ -375,13 +375,21 @@ impl GitSourceSpec {
             remote,
             insecure_ignore_host_key,
         } = self;
-        // A URL of ssh is right, only that this build cannot read from it: who builds the trigger says so.
+        // A URL of ssh is right, only that this build cannot read from it.
         let at = |text: &str| match check_git(text) {
             Err(UrlProblem::Other) => Err(UrlProblem::Other.must().to_owned()),
             Ok(_) | Err(UrlProblem::Ssh) => Ok(()),
         };
         problems.require("url", url, " to the repository");
         must("url", url, at, problems);
+        if check_git(url).err() == Some(UrlProblem::Ssh) {
+            problems.at("url", |problems| {
+                problems.warning(
+                    "is of ssh, which is not supported yet, so the Sensor does not start; use https:// with creds or \
+                     githubApp",
+                );
+            });
+        }
         problems.require("filePath", file_path, " to a file in the repository");
         for (key, path) in [("filePath", file_path), ("cloneDirectory", clone_directory)] {
             if let Some(bad) = ["..", "~", "\\"].iter().find(|bad| path.contains(**bad)) {

@@ -140,7 +140,7 @@ fn sources_are_confined_before_they_are_read() {
         (
             "{git: {url: 'git@host:o/r', filePath: a.yaml, sshKeySecret: {name: s, key: k}}}"
                 .to_owned(),
-            "",
+            "warning: source.git.url: is of ssh, which is not supported yet",
         ),
         (
             "{git: {url: '/etc', filePath: a.yaml}}".to_owned(),
