@@ -43,7 +43,6 @@ pub(super) fn environment(workload: &Workload<'_>) -> Vec<Value> {
     set("LEADER_ELECTION", election.cloned().unwrap_or_default());
     let config = serde_json::to_vec(workload.bus).unwrap_or_default();
     set("EVENTBUS_CONFIG", STANDARD.encode(config));
-    set("TIPHYS_DATA_DIR", "/tmp/tiphys".to_owned());
     for (name, path) in [
         ("POD_NAME", "metadata.name"),
         ("NAMESPACE", "metadata.namespace"),
