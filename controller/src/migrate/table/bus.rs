@@ -73,6 +73,12 @@ pub(super) const ROWS: &[Difference] = &[
         "a setting that is silently ignored is a trap",
     ),
     row(
+        "context-extensions",
+        "`context` has seven members, and `specversion` as it came",
+        "the extensions of the CloudEvent beside them, and always version 1.0",
+        "what a sender added can be used",
+    ),
+    row(
         "access-secret",
         "the access secret must be a YAML mapping",
         "a mapping, or a token alone",
