@@ -308,7 +308,8 @@ impl Verdict {
                 (End::Dead, account.dead),
             ] {
                 let said = i64::try_from(ends.count(end)).unwrap_or(i64::MAX);
-                if said < counted || said > counted + open {
+                let again = i64::try_from(ends.again).unwrap_or(i64::MAX);
+                if said + again < counted || said > counted + open {
                     problems.push(format!(
                         "{process}: {said} events are recorded as {end:?}, {counted} are counted: {account:?}"
                     ));

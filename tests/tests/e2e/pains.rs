@@ -191,7 +191,7 @@ async fn numbers_are_never_mangled() {
 async fn issue_3713_the_whole_body_is_the_payload() {
     let sink = HttpSink::start();
     let run = running(&json!({}), &to(&sink, &json!([item("body", "")]))).await;
-    let body = r#"{"b":1.50,"a":[1, 2],"c":"é"}"#;
+    let body = r#"{"b":1.50,"a":[1,2],"c":"é"}"#;
     let request = http_client(None).post(run.at("/in"));
     let request = request
         .header("content-type", "application/json")
