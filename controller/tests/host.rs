@@ -14,7 +14,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tiphys_cluster::{Cluster, kinds};
 use tiphys_controller::apply::{Applier, Outcome};
-use tiphys_controller::{Buses, Host, HostOptions, Kind, ObjectKey, ObjectState, Snapshot};
+use tiphys_controller::{Host, HostOptions, Kind, ObjectKey, ObjectState, Snapshot};
 use tiphys_core::Tasks;
 use tiphys_core::manifest::Document;
 use tiphys_core::metrics::Metrics;
@@ -43,16 +43,12 @@ impl Fixture {
         let ports = PortMap::default()
             .bind([127, 0, 0, 1].into())
             .publish(0, 80);
-        let options = HostOptions {
-            objects: client.clone(),
-            target: client.clone(),
-            buses: Buses::Local {
-                data_dir: folder.path().to_owned(),
-            },
+        let options = HostOptions::local(
+            client.clone(),
+            folder.path().to_owned(),
             ports,
-            secrets: None,
-            metrics: metrics.clone(),
-        };
+            metrics.clone(),
+        );
         let host = Host::spawn(options, &tasks);
         let applier = Applier::connect(client.clone(), "ns").await.unwrap();
         Self {

@@ -44,8 +44,9 @@ impl Reconciler {
         let object = &document.object;
         let acted = match checked {
             Checked::EventBus(spec) => return self.open_bus(key, &spec, object).await,
-            Checked::EventSource(spec) => self.start_source(key, *spec, object).await,
-            Checked::Sensor(sensor) => self.start_sensor(key, *sensor).await,
+            // The ways of an object are long, and each step of the host would carry them otherwise.
+            Checked::EventSource(spec) => Box::pin(self.start_source(key, *spec, object)).await,
+            Checked::Sensor(sensor) => Box::pin(self.start_sensor(key, *sensor)).await,
             Checked::Workflow(_) | Checked::Other => return Ok(ObjectState::ready("")),
         };
         match acted {
