@@ -70,12 +70,12 @@ pub(crate) struct Conditions {
 }
 
 impl Conditions {
-    /// The types that a kind has, of which nothing is known yet.
+    /// The types that a kind has, of which nothing is known yet; causes before what they lead to.
     pub(crate) fn new(kind: Kind) -> Self {
         let types: &[&'static str] = match kind {
             Kind::EventBus => &["Configured", "Deployed"],
-            Kind::EventSource => &["Deployed", "SourcesProvided"],
-            Kind::Sensor => &["DependenciesProvided", "Deployed", "TriggersProvided"],
+            Kind::EventSource => &["SourcesProvided", "Deployed"],
+            Kind::Sensor => &["DependenciesProvided", "TriggersProvided", "Deployed"],
         };
         let list = types
             .iter()

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tiphys_core::manifest;
 use tiphys_tests::argo_crds::argo;
 use tiphys_tests::ports::free_port;
-use tiphys_tests::{ApiServer, Tiphys, TiphysCommand, eventually_ok};
+use tiphys_tests::{ApiServer, ApiServerOptions, Tiphys, TiphysCommand, eventually_ok};
 
 use crate::crds::install;
 use crate::support::{LIMIT, NAMESPACE};
@@ -37,7 +37,11 @@ fn command(server: &ApiServer, admin: u16) -> TiphysCommand {
 
 /// An API server with the definitions and a namespace, and nobody who looks after it.
 async fn server() -> (ApiServer, Client) {
-    let server = ApiServer::start().await;
+    server_with(ApiServerOptions::default()).await
+}
+
+async fn server_with(options: ApiServerOptions) -> (ApiServer, Client) {
+    let server = ApiServer::start_with(options).await;
     server.create_namespace(NAMESPACE).await;
     install(&server).await;
     let client = server.client().await;
@@ -46,7 +50,11 @@ async fn server() -> (ApiServer, Client) {
 
 impl Scene {
     async fn start() -> Self {
-        let (server, client) = server().await;
+        Self::start_with(ApiServerOptions::default()).await
+    }
+
+    async fn start_with(options: ApiServerOptions) -> Self {
+        let (server, client) = server_with(options).await;
         let admin = free_port();
         let mut controller = command(&server, admin).start();
         controller

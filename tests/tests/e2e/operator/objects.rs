@@ -411,8 +411,7 @@ spec:
         ),
     ] {
         scene.condition(kind, name, condition, words).await;
-        let first = words[1..2].first().filter(|_| words.len() > 1);
-        if let Some(reason) = first {
+        if let Some(reason) = words.get(1) {
             scene
                 .condition(kind, name, "Ready", &["False", reason])
                 .await;

@@ -34,7 +34,12 @@ async fn requests(scene: &Scene) -> f64 {
 
 #[tokio::test]
 async fn a_thousand_objects_are_looked_after_and_then_it_is_quiet() {
-    let scene = Scene::start().await;
+    // Addresses for more Services than the usual 254.
+    let scene = Scene::start_with(ApiServerOptions {
+        flags: vec!["--service-cluster-ip-range=10.0.0.0/16".to_owned()],
+        ..ApiServerOptions::default()
+    })
+    .await;
     scene.apply(BUS).await;
     let texts: Vec<String> = (0..EACH)
         .flat_map(|number| {
