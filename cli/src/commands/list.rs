@@ -89,8 +89,11 @@ pub(crate) async fn find(
         let page = api.list(&params).await?;
         for item in page.items {
             let mut object = serde_json::to_value(item)?;
-            object["apiVersion"] = "argoproj.io/v1alpha1".into();
-            object["kind"] = "Workflow".into();
+            if let Value::Object(object) = &mut object {
+                // The items of a list do not say what they are.
+                object.insert("apiVersion".to_owned(), "argoproj.io/v1alpha1".into());
+                object.insert("kind".to_owned(), "Workflow".into());
+            }
             match serde_json::from_value::<Workflow>(object.clone()) {
                 Ok(workflow) if filter.takes(&workflow) => found.push((object, workflow)),
                 Ok(_) => {}
