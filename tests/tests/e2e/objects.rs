@@ -338,7 +338,7 @@ async fn a_sensor_without_rights_is_told_which_it_needs() {
     .await;
     server.create_namespace(NAMESPACE).await;
     let user = format!("system:serviceaccount:{NAMESPACE}:poor");
-    let mut run = apart(&server, server.kubeconfig_as(&user), &triggers()).await;
+    let run = apart(&server, server.kubeconfig_as(&user), &triggers()).await;
     for (event, verb, resource, place) in [
         ("create", "create", "configmaps", "in namespace"),
         ("merge", "patch", "configmaps", "in namespace"),
