@@ -165,6 +165,30 @@ pub(super) const ROWS: &[Difference] = &[
         triggers::submit_from,
     ),
     row(
+        "submit-from-labels",
+        "the Workflow of a `submit-from` has no `events.argoproj.io` labels",
+        "it has those that `submit` gives",
+        "one selector finds all that a Sensor has made",
+    ),
+    row(
+        "operation-args",
+        "a flag in `args` that the `argo` program does not know fails at each event",
+        "`lint` and admission name it; `--dry-run` and flags that name a server or an account are refused, flags that only print have no effect",
+        "what can never work is told before",
+    ),
+    row(
+        "operations-once",
+        "a redelivered event retries, resubmits or stops a second time",
+        "a new Workflow has a name of the events, and a changed one remembers the firing in the annotation `tiphys.dev/operations`",
+        "at least once must not do twice",
+    ),
+    row(
+        "retry-all",
+        "`retry` leaves a step that waited and was stopped, and one that could not begin, as failed",
+        "they run again",
+        "a retry that changes nothing helps nobody",
+    ),
+    row(
         "discovery",
         "the plural of a kind is guessed and five kinds are known to be in no namespace; JSON patches and apply patches cannot work",
         "the API server is asked; every `patchStrategy` works",
