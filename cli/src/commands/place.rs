@@ -86,7 +86,7 @@ impl Place {
             return Ok(Found::Folder(self.data_dir.clone()));
         }
         let (config, secrets, namespace) = match (&self.file, &self.bus, &self.bus_url) {
-            (Some(file), ..) => self.from_file(file)?,
+            (Some(file), ..) => self.of_file(file)?,
             (None, None, Some(_)) => {
                 let nothing = FileSecrets::new([], PathBuf::from("/"));
                 (
@@ -95,10 +95,10 @@ impl Place {
                     self.or_default(),
                 )
             }
-            (None, Some(name), _) => self.from_cluster(name, named).await?,
+            (None, Some(name), _) => self.of_cluster(name, named).await?,
             (None, None, None) => match pod::given(Kind::Sensor)? {
-                Some(given) => self.from_pod(&given)?,
-                None => self.from_cluster("default", named).await?,
+                Some(given) => self.of_pod(&given)?,
+                None => self.of_cluster("default", named).await?,
             },
         };
         let url = self.bus_url.clone();
@@ -115,7 +115,7 @@ impl Place {
         namespace.unwrap_or_else(|| NAMESPACE.to_owned())
     }
 
-    fn from_file(&self, file: &PathBuf) -> anyhow::Result<Reached> {
+    fn of_file(&self, file: &PathBuf) -> anyhow::Result<Reached> {
         let loaded = files::load(std::slice::from_ref(file))?;
         let documents = loaded
             .iter()
@@ -134,7 +134,7 @@ impl Place {
     }
 
     /// What a Sensor's pod has in its environment.
-    fn from_pod(&self, given: &Given) -> anyhow::Result<Reached> {
+    fn of_pod(&self, given: &Given) -> anyhow::Result<Reached> {
         let BusConfig::JetStream(config) = given.bus()? else {
             bail!("the event bus of this pod keeps no decisions");
         };
@@ -142,7 +142,7 @@ impl Place {
         Ok((config, Arc::new(secrets), given.namespace.clone()))
     }
 
-    async fn from_cluster(&self, name: &str, named: bool) -> anyhow::Result<Reached> {
+    async fn of_cluster(&self, name: &str, named: bool) -> anyhow::Result<Reached> {
         let folder = self.data_dir.display();
         let config = Config::infer().await.with_context(|| {
             if named {

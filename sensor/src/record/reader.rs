@@ -51,11 +51,12 @@ pub enum ReadError {
 /// Follows a record.
 pub struct Tail {
     look: Look,
-    from: From,
+    from: Place,
     dropped: u64,
 }
 
-enum From {
+/// Where it is.
+enum Place {
     Folder {
         folder: PathBuf,
         read: BTreeMap<PathBuf, u64>,
@@ -72,7 +73,7 @@ impl Tail {
     /// From the oldest decision that is kept in a folder.
     #[must_use]
     pub fn in_folder(folder: &Path, look: Look) -> Self {
-        let from = From::Folder {
+        let from = Place::Folder {
             folder: folder.to_owned(),
             read: BTreeMap::new(),
         };
@@ -98,7 +99,7 @@ impl Tail {
         let asked = look.event.is_none();
         Some(Self {
             look,
-            from: From::Bus {
+            from: Place::Bus {
                 journal,
                 reader,
                 asked,
@@ -121,11 +122,11 @@ impl Tail {
         let text = self.look.text();
         let dropped = &mut self.dropped;
         match &mut self.from {
-            From::Folder { folder, read } => {
+            Place::Folder { folder, read } => {
                 let mut line = |line: &str| told(line, &text, dropped, &mut each);
                 folder_lines(folder, read, &mut line).map_err(ReadError::Folder)
             }
-            From::Bus {
+            Place::Bus {
                 journal,
                 reader,
                 asked,
