@@ -3,7 +3,6 @@
 
 mod controller;
 
-
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use kube::api::PostParams;
 use kube::{Api, Client};
