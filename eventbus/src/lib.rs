@@ -17,8 +17,9 @@ mod names;
 mod resource;
 
 pub use bus::{
-    AckError, Bus, Durability, Entry, Health, Message, OpenError, Predecessor, Publish, PublishError, Start,
-    State, StateError, Stored, SubjectPattern, SubscribeError, Subscriber, Subscription,
+    AckError, Bus, Durability, Entry, Health, Message, OpenError, Predecessor, Publish,
+    PublishError, Start, State, StateError, Stored, SubjectPattern, SubscribeError, Subscriber,
+    Subscription,
 };
 pub use embedded::{Discard, EmbeddedConfig, Limits};
 pub use journal::{

@@ -239,7 +239,11 @@ impl EventSourceSpec {
         let mut found = Vec::new();
         for entry in self.entries() {
             if let Err(error) = entry.source.build() {
-                found.push((entry.source.kind(), entry.name.to_owned(), error.to_string()));
+                found.push((
+                    entry.source.kind(),
+                    entry.name.to_owned(),
+                    error.to_string(),
+                ));
             }
         }
         found

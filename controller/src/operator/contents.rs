@@ -1,5 +1,6 @@
 //! What referenced Secrets and ConfigMaps hold, as hashes: enough to see a change, nothing that could leak.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -44,10 +45,10 @@ pub(crate) async fn look(
     let mut all: HashMap<HolderKey, Contents> = known.clone();
     let mut read = Vec::new();
     for holder in holders(namespace, references) {
-        if !all.contains_key(&holder) {
-            let contents = get(client, &holder).await?;
-            read.push((holder.clone(), contents.clone()));
-            all.insert(holder, contents);
+        if let Entry::Vacant(entry) = all.entry(holder) {
+            let contents = get(client, entry.key()).await?;
+            read.push((entry.key().clone(), contents.clone()));
+            entry.insert(contents);
         }
     }
     let mut digest = Sha256::new();

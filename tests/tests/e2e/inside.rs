@@ -155,7 +155,10 @@ impl Inside {
         for file in files {
             let text = std::fs::read_to_string(file).unwrap();
             // Other lines are no decisions.
-            found.extend(text.lines().filter_map(|line| serde_json::from_str(line).ok()));
+            found.extend(
+                text.lines()
+                    .filter_map(|line| serde_json::from_str(line).ok()),
+            );
         }
         found
     }

@@ -39,7 +39,7 @@ pub(crate) struct Context {
 /// What a look goes by: all that the watches know of one object, at one moment.
 pub(crate) enum View {
     Object(Box<ObjectView>),
-    Orphan(Child),
+    Orphan(Box<Child>),
 }
 
 /// See [`View`].
@@ -84,7 +84,7 @@ impl Outcome {
 /// Collects what a look goes by; none where there is nothing to look at any more.
 pub(crate) fn view(cache: &mut Cache, job: &Job) -> Option<View> {
     match job {
-        Job::Orphan(key) => cache.orphan(key).map(View::Orphan),
+        Job::Orphan(key) => cache.orphan(key).map(Box::new).map(View::Orphan),
         Job::Object(key) => {
             let known = cache.object(key)?;
             let bus = match key.kind {
