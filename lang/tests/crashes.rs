@@ -1,6 +1,5 @@
 //! What fuzzing has found, each once and for all: an answer or an error, never a panic.
 //! It never says which answer is right; the conformance cases do.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use tiphys_lang::gotemplate::Template;
 use tiphys_lang::jsonpath::{JsonPathError, Path};
@@ -8,13 +7,16 @@ use tiphys_lang::sjson;
 
 #[test]
 fn templates_that_made_a_panic_end_in_an_error_or_a_text() {
-    for (text, expected) in [
+    let nothing = "0001-01-01 00:00:00 +0000 UTC";
+    let cases = [
         // A sign in the fraction of a second made a time before the second.
+        (r#"{{ toDate "15:04:05.000" "01:02:03.-56" }}"#, nothing),
         (
-            r#"{{ toDate "15:04:05.000" "01:02:03.-56" }}"#,
-            "0001-01-01 00:00:00 +0000 UTC",
+            r#"{{ toDate "15:04:05.000" "01:02:03.-00" }}"#,
+            "0000-01-01 01:02:03 +0000 UTC",
         ),
-    ] {
+    ];
+    for (text, expected) in cases {
         let input = tiphys_lang::json::parse(b"{}").unwrap();
         let rendered = Template::compile(text).unwrap().render(&input);
         assert_eq!(rendered.unwrap(), expected, "{text}");

@@ -199,6 +199,12 @@ fn what_must_be_looked_at_is_found_at_its_place() {
         ),
         (
             trigger(
+                json!({ "template": { "name": "t", "k8s": { "source": { "git": { "url": "git@example.com:a/b.git", "filePath": "a.yaml" } } } } }),
+            ),
+            &["git-ssh spec.triggers[0].template.k8s.source.git.url"],
+        ),
+        (
+            trigger(
                 json!({ "template": { "name": "t", "k8s": { "source": { "url": { "path": "https://example.com/a.yaml", "verifyCert": true } } } } }),
             ),
             &[],

@@ -247,7 +247,6 @@ async fn the_definitions_install_over_argos_and_keep_what_is_there() {
 #[tokio::test]
 async fn every_manifest_is_taken_by_an_api_server() {
     let server = ApiServer::start().await;
-    server.create_namespace(NAMESPACE).await;
     let all = manifests("");
     let applied = kubectl(&server, &["apply", "-k", all.to_str().unwrap()], "");
     let said = crds_text(&applied);

@@ -37,7 +37,7 @@ fn pages() -> Vec<(PathBuf, String)> {
 }
 
 /// The fenced blocks of a page in one of the languages, with their lines.
-fn blocks<'t>(text: &'t str, languages: &[&str]) -> Vec<(usize, String)> {
+fn blocks(text: &str, languages: &[&str]) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut open: Option<(usize, bool, String)> = None;
     for (number, line) in text.lines().enumerate() {

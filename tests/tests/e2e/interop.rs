@@ -101,7 +101,7 @@ fn is_time(text: &str) -> bool {
     rest.ends_with('Z')
         && fraction.len() <= 9
         && fraction.chars().all(|c| c == '0')
-        && rest.starts_with('.') == !fraction.is_empty()
+        && rest.starts_with('.') != fraction.is_empty()
         && (fraction.is_empty() || !text.ends_with("0Z"))
 }
 

@@ -74,6 +74,18 @@ pub(super) const ROWS: &[Difference] = &[
         cluster::bus_version,
     ),
     row(
+        "pooled",
+        "every EventSource and Sensor has pods of its own",
+        "so it is, or with `--pooled` they are tasks of one deployment; an EventSource without `spec.service` gets a Service there all the same",
+        "a thousand small objects need no thousand pods",
+    ),
+    row(
+        "missing-secret",
+        "a Secret that is not there keeps the pods from starting, or fails at its first use",
+        "besides that, the status of the object names the Secret and the key where it is hosted",
+        "",
+    ),
+    row(
         "service-stays",
         "a changed Service of an EventSource is deleted and made again, with another address",
         "it is changed in place; only a changed `clusterIP` needs a new one",

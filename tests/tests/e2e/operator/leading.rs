@@ -63,7 +63,7 @@ async fn when_the_leader_is_killed_another_takes_over() {
 
 #[tokio::test]
 async fn with_one_namespace_to_look_after_no_other_is_touched_and_no_right_is_needed_there() {
-    let server = ApiServer::start_with(tiphys_tests::ApiServerOptions {
+    let server = ApiServer::start_with(ApiServerOptions {
         authorization: tiphys_tests::Authorization::Rbac,
         ..Default::default()
     })
