@@ -47,7 +47,8 @@ pub(crate) async fn run(args: Run, set_log_level: Reload) -> anyhow::Result<Exit
     let tasks = Tasks::new();
     let metrics = Metrics::try_new(env!("CARGO_PKG_VERSION"))?;
     let options = LocalOptions {
-        data_dir: args.data_dir.clone(),
+        // Steps of Workflows run in folders of their own, where a relative path would lead elsewhere.
+        data_dir: std::path::absolute(&args.data_dir).context("cannot tell the data folder")?,
         namespace: args.namespace.clone(),
         ports,
         api: Some(api),

@@ -320,3 +320,40 @@ async fn source_and_sensor_run_apart_on_one_bus() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_run_in_its_default_folder_runs_scripts() {
+    let folder = temp_dir();
+    let workflow = r#"
+apiVersion: argoproj.io/v1alpha1
+kind: Workflow
+metadata: {name: scripts}
+spec:
+  entrypoint: main
+  templates:
+    - name: main
+      steps:
+        - - {name: one, template: say, arguments: {parameters: [{name: m, value: hi}]}}
+        - - {name: two, template: say, arguments: {parameters: [{name: m, value: "{{steps.one.outputs.result}} again"}]}}
+    - name: say
+      inputs: {parameters: [{name: m}]}
+      script: {image: "alpine:3", command: [sh], source: "echo {{inputs.parameters.m}}"}
+"#;
+    std::fs::write(folder.path().join("workflow.yaml"), workflow).unwrap();
+    let admin = format!("127.0.0.1:{}", free_port());
+    let mut process = Tiphys::command(["run", "workflow.yaml", "--admin", &admin])
+        .in_folder(folder.path())
+        .start();
+    let ready = format!("http://{admin}/readyz");
+    process.wait_until_ready(&ready, LIMIT).await;
+    let said = async |args: &[&str]| {
+        let command = Tiphys::command(args).in_folder(folder.path());
+        command.output(LIMIT).await
+    };
+    let waited = said(&["wait", "scripts"]).await;
+    assert_eq!(waited.code, Some(0), "{waited:?}");
+    let logs = said(&["logs", "scripts", "--no-prefix"]).await;
+    assert_eq!(logs.stdout, "hi\nhi again\n", "{logs:?}");
+    process.terminate();
+    assert!(process.wait_exit(LIMIT).await.success());
+}
