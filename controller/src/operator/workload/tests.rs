@@ -1,3 +1,6 @@
+//! Snapshots of what is made of EventSources and Sensors, and the rules that a snapshot does not show.
+//! They never speak to an API server.
+
 use std::collections::BTreeMap;
 
 use expect_test::{ExpectFile, expect_file};
