@@ -1,9 +1,11 @@
-//! Fixtures for this crate's tests: events by dependency and parameters from YAML.
+//! Fixtures for this crate's tests: events by dependency, parameters from YAML, and a world without secrets.
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use tiphys_core::Event;
+use tiphys_core::refs::KeyRef;
+use tiphys_core::{Event, Secret, SecretError, Secrets};
 
 use crate::document::{Events, Input};
 use crate::spec::ParameterSpec;
@@ -37,4 +39,22 @@ pub(crate) fn yaml<T: serde::de::DeserializeOwned>(text: &str) -> T {
 /// Parameters from YAML.
 pub(crate) fn parameters(text: &str) -> Vec<ParameterSpec> {
     if text == "[]" { Vec::new() } else { yaml(text) }
+}
+
+/// Secrets where none is there.
+pub(crate) struct NoSecrets;
+
+#[async_trait]
+impl Secrets for NoSecrets {
+    async fn secret(&self, at: &KeyRef) -> Result<Secret, SecretError> {
+        Err(SecretError::Missing {
+            kind: "secret",
+            name: at.name.clone(),
+            key: at.key.clone(),
+        })
+    }
+
+    async fn config(&self, at: &KeyRef) -> Result<Bytes, SecretError> {
+        self.secret(at).await.map(|_| Bytes::new())
+    }
 }

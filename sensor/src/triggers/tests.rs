@@ -3,41 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use jiff::Timestamp;
 use kube::Client;
 use kube::core::Request;
 use serde_json::{Value, json};
 use tiphys_cluster::{Cluster, kinds};
-use tiphys_core::refs::KeyRef;
 use tiphys_core::tasks::chain;
-use tiphys_core::{Secret, SecretError, Secrets};
 
 use super::{BuildContext, FireError, Fired, Firing, FiringId, K8sSpec, World};
 use crate::artifacts::PrivateAddresses;
 use crate::document::Events;
 use crate::parameters::Notes;
 use crate::spec::TemplateEngine;
-use crate::testing::events;
-
-struct NoSecrets;
-
-#[async_trait]
-impl Secrets for NoSecrets {
-    async fn secret(&self, at: &KeyRef) -> Result<Secret, SecretError> {
-        let (name, key) = (at.name.clone(), at.key.clone());
-        Err(SecretError::Missing {
-            kind: "secret",
-            name,
-            key,
-        })
-    }
-
-    async fn config(&self, at: &KeyRef) -> Result<Bytes, SecretError> {
-        self.secret(at).await.map(|_| Bytes::new())
-    }
-}
+use crate::testing::{NoSecrets, events};
 
 struct Scene {
     world: World,

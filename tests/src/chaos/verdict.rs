@@ -205,8 +205,13 @@ impl Verdict {
         }
         self.complete(stage).await;
         // The record is written a moment after the counter.
-        tokio::time::sleep(LOOK).await;
-        self.recorded = stage.ends("chaos", ONE);
+        loop {
+            self.recorded = stage.ends("chaos", ONE);
+            if unlike(&self.recorded, &self.accounts).is_empty() || Instant::now() > until {
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     fn judge(&mut self) {
@@ -295,27 +300,7 @@ impl Verdict {
                 ));
             }
         }
-        for (process, ends) in recorded.iter() {
-            let account = accounts.get(&(process.clone(), ONE.to_owned()));
-            let Some(account) = account.filter(|_| ends.dropped == 0) else {
-                continue;
-            };
-            // What is not confirmed yet has its record already.
-            let open = account.pending + account.elsewhere;
-            for (end, counted) in [
-                (End::Fired, account.fired),
-                (End::Filtered, account.filtered),
-                (End::Dead, account.dead),
-            ] {
-                let said = i64::try_from(ends.count(end)).unwrap_or(i64::MAX);
-                let again = i64::try_from(ends.again).unwrap_or(i64::MAX);
-                if said + again < counted || said > counted + open {
-                    problems.push(format!(
-                        "{process}: {said} events are recorded as {end:?}, {counted} are counted: {account:?}"
-                    ));
-                }
-            }
-        }
+        problems.extend(unlike(recorded, accounts));
         for (process, after) in &self.memory_after {
             let before = self.memory_before.get(process).copied().unwrap_or(0);
             if *after > before + GROWTH {
@@ -323,6 +308,36 @@ impl Verdict {
             }
         }
     }
+}
+
+/// Where the record of a process says otherwise than its counters.
+fn unlike(
+    recorded: &BTreeMap<String, Ends>,
+    accounts: &BTreeMap<(String, String), Account>,
+) -> Vec<String> {
+    let mut unlike = Vec::new();
+    for (process, ends) in recorded {
+        let account = accounts.get(&(process.clone(), ONE.to_owned()));
+        let Some(account) = account.filter(|_| ends.dropped == 0) else {
+            continue;
+        };
+        // What is not confirmed yet has its record already.
+        let open = account.pending + account.elsewhere;
+        let again = i64::try_from(ends.again).unwrap_or(i64::MAX);
+        for (end, counted) in [
+            (End::Fired, account.fired),
+            (End::Filtered, account.filtered),
+            (End::Dead, account.dead),
+        ] {
+            let said = i64::try_from(ends.count(end)).unwrap_or(i64::MAX);
+            if said + again < counted || said > counted + open {
+                unlike.push(format!(
+                    "{process}: {said} events are recorded as {end:?}, {counted} are counted: {account:?}"
+                ));
+            }
+        }
+    }
+    unlike
 }
 
 fn accounts(metrics: &[(String, String)]) -> BTreeMap<(String, String), Account> {

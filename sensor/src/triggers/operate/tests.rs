@@ -3,40 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, PostParams};
 use serde_json::{Value, json};
 use tiphys_cluster::{Cluster, kinds};
-use tiphys_core::refs::KeyRef;
 use tiphys_core::tasks::chain;
-use tiphys_core::{Secret, SecretError, Secrets};
 
 use super::*;
 use crate::artifacts::PrivateAddresses;
 use crate::document::Events;
 use crate::parameters::Notes;
 use crate::spec::TemplateEngine;
-use crate::testing::events;
+use crate::testing::{NoSecrets, events};
 use crate::triggers::{ArgoWorkflowSpec, FiringId};
-
-struct NoSecrets;
-
-#[async_trait]
-impl Secrets for NoSecrets {
-    async fn secret(&self, at: &KeyRef) -> Result<Secret, SecretError> {
-        Err(SecretError::Missing {
-            kind: "secret",
-            name: at.name.clone(),
-            key: at.key.clone(),
-        })
-    }
-
-    async fn config(&self, at: &KeyRef) -> Result<Bytes, SecretError> {
-        self.secret(at).await.map(|_| Bytes::new())
-    }
-}
 
 struct Scene {
     world: World,
