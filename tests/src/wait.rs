@@ -1,5 +1,5 @@
-//! Waiting for something outside the test to happen: the only place with a
-//! sleep, and a short one.
+//! Waiting for something outside the test to happen, with a short sleep
+//! between two looks.
 //!
 //! It never waits for a fixed time: a test goes on as soon as the thing has
 //! happened, and fails by name when it has not.
@@ -53,6 +53,24 @@ pub async fn eventually_ok<T, E: Display>(
     }
 }
 
+/// Looks until `probe` gives a value or `end` has passed, which is [`None`]: for
+/// whoever has more to say than a panic would.
+pub async fn until<T>(
+    end: Instant,
+    pause: Duration,
+    mut probe: impl AsyncFnMut() -> Option<T>,
+) -> Option<T> {
+    loop {
+        if let Some(value) = probe().await {
+            return Some(value);
+        }
+        if Instant::now() >= end {
+            return None;
+        }
+        sleep(pause).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::panic::AssertUnwindSafe;
@@ -82,6 +100,19 @@ mod tests {
     async fn looks_in_vain_end_with_the_limit() {
         let message = failure(async || None::<()>).await;
         assert_eq!(message, "waited 1s for it: it has not happened");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_asks_gently_hears_that_it_has_not_happened() {
+        let (end, pause) = (Instant::now() + Duration::from_secs(1), PAUSE);
+        let mut looks = 0;
+        let found = until(end, pause, async || {
+            looks += 1;
+            (looks == 2).then_some(looks)
+        });
+        assert_eq!(found.await, Some(2));
+        assert_eq!(until(end, pause, async || None::<()>).await, None);
+        assert!(Instant::now() >= end);
     }
 
     async fn failure(probe: impl AsyncFnMut() -> Option<()>) -> String {

@@ -30,6 +30,8 @@ use dice::Dice;
 use senders::{Senders, Sent};
 use stage::Stage;
 
+use crate::wait::until;
+
 /// Which bus, and so which shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
@@ -154,17 +156,18 @@ async fn reach(
     end: Instant,
     verdict: &mut Verdict,
 ) -> bool {
-    loop {
+    let reached = until(end.into(), LOOK, async || {
         if sent.accepted() + stage.progress(sent.accepted()).await >= mark {
-            return true;
+            return Some(());
         }
         for ended in stage.revive() {
             verdict.problem(&ended);
         }
-        if Instant::now() >= end {
-            verdict.problem(&format!("progress stopped before {mark}"));
-            return false;
-        }
-        tokio::time::sleep(LOOK).await;
+        None
+    });
+    if reached.await.is_none() {
+        verdict.problem(&format!("progress stopped before {mark}"));
+        return false;
     }
+    true
 }

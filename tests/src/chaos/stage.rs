@@ -18,7 +18,7 @@ use super::{Fault, Plan, Shape};
 use crate::ends::Ends;
 use crate::kubernetes::apply_crds;
 use crate::ports::free_port;
-use crate::wait::eventually;
+use crate::wait::{eventually, until};
 use crate::{ApiServer, Nats, NatsCluster, NatsOptions, temp_dir};
 
 /// For a program to be ready at the start.
@@ -26,6 +26,9 @@ const READY: Duration = Duration::from_secs(60);
 
 /// For a program to end after SIGTERM: its grace and a little.
 const ENDS: Duration = Duration::from_secs(40);
+
+/// Between two looks at whether a program has ended.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Between two counts of the objects.
 const COUNT: Duration = Duration::from_millis(500);
@@ -345,16 +348,16 @@ impl Stage {
             return;
         };
         let end = Instant::now() + ENDS;
-        while !program.is_away() && program.ended().is_none() {
-            if Instant::now() > end {
-                self.stubborn.push(format!(
-                    "{} did not end after SIGTERM\n{}",
-                    program.name(),
-                    program.tail()
-                ));
-                program.kill();
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        let gone = until(end.into(), LOOK, async || {
+            (program.is_away() || program.ended().is_some()).then_some(())
+        });
+        if gone.await.is_none() {
+            self.stubborn.push(format!(
+                "{} did not end after SIGTERM\n{}",
+                program.name(),
+                program.tail()
+            ));
+            program.kill();
         }
         self.back(index);
     }

@@ -11,6 +11,7 @@ use super::senders::{Seen, Sent};
 use super::stage::Stage;
 use super::{Fault, Plan};
 use crate::ends::{End, Ends};
+use crate::wait::until;
 
 /// Without any new object for so long, something hangs.
 const HANGS: Duration = Duration::from_secs(150);
@@ -138,7 +139,7 @@ impl Verdict {
     /// Until each event has its object or nothing comes any more.
     async fn arrive(&mut self, stage: &mut Stage, end: Instant) {
         let mut last = (0, Instant::now());
-        loop {
+        let settled = until(end.into(), LOOK, async || {
             for ended in stage.revive() {
                 self.problem(&ended);
             }
@@ -152,15 +153,12 @@ impl Verdict {
                 }
                 None => false,
             };
-            if enough && self.complete(stage).await {
-                return;
-            }
-            if last.1.elapsed() > HANGS || Instant::now() > end {
-                self.problem("objects are missing, and no more come");
-                self.complete(stage).await;
-                return;
-            }
-            tokio::time::sleep(LOOK).await;
+            let whole = enough && self.complete(stage).await;
+            (whole || last.1.elapsed() > HANGS).then_some(whole)
+        });
+        if settled.await != Some(true) {
+            self.problem("objects are missing, and no more come");
+            self.complete(stage).await;
         }
     }
 
@@ -180,38 +178,37 @@ impl Verdict {
 
     /// Until the bus waits for nothing and the counters agree; then reads everything once more.
     async fn quiet(&mut self, stage: &mut Stage) {
-        let until = Instant::now() + QUIET;
-        loop {
+        let end = tokio::time::Instant::now() + QUIET;
+        // With replicas, what one has begun another may have ended; the bus knows better than each of them.
+        let alone = self.memory_before.len() == 1;
+        let mut left = (None, 0);
+        let quiet = until(end, LOOK, async || {
             let backlog = stage.backlog().await;
             self.accounts = accounts(&stage.metrics().await);
-            // With replicas, what one has begun another may have ended; the bus knows better than each of them.
-            let alone = self.memory_before.len() == 1;
             let open: i64 = self
                 .accounts
                 .iter()
                 .filter(|((_, trigger), _)| alone && trigger == ONE)
                 .map(|(_, account)| account.pending)
                 .sum();
-            if backlog == Some(0) && open == 0 {
-                break;
-            }
-            if Instant::now() > until {
-                self.problem(&format!(
-                    "not quiet: the bus has {backlog:?} messages open, the sensors count {open} pending"
-                ));
-                break;
-            }
-            tokio::time::sleep(LOOK).await;
+            left = (backlog, open);
+            (left == (Some(0), 0)).then_some(())
+        });
+        if quiet.await.is_none() {
+            let (backlog, open) = left;
+            self.problem(&format!(
+                "not quiet: the bus has {backlog:?} messages open, the sensors count {open} pending"
+            ));
         }
         self.complete(stage).await;
-        // The record is written a moment after the counter.
-        loop {
+        // The record is written a moment after the counter; what is still unlike it at the end is judged.
+        until(end, LOOK, async || {
             self.recorded = stage.ends("chaos", ONE);
-            if unlike(&self.recorded, &self.accounts).is_empty() || Instant::now() > until {
-                return;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
+            unlike(&self.recorded, &self.accounts)
+                .is_empty()
+                .then_some(())
+        })
+        .await;
     }
 
     fn judge(&mut self) {
