@@ -27,6 +27,8 @@ mod object;
 mod openwhisk;
 mod operate;
 mod pulsar;
+#[cfg(test)]
+mod scene;
 mod slack;
 mod template;
 mod world;

@@ -1,73 +1,26 @@
 //! What the `k8s` trigger does, verb by verb, on the built-in API server.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use jiff::Timestamp;
-use kube::Client;
 use kube::core::Request;
 use serde_json::{Value, json};
-use tiphys_cluster::{Cluster, kinds};
 use tiphys_core::tasks::chain;
 
-use super::{BuildContext, FireError, Fired, Firing, FiringId, K8sSpec, World};
-use crate::artifacts::PrivateAddresses;
-use crate::document::Events;
-use crate::parameters::Notes;
-use crate::spec::TemplateEngine;
-use crate::testing::{NoSecrets, events};
-
-struct Scene {
-    world: World,
-    client: Client,
-    events: Events,
-    _cluster: Cluster,
-}
+use super::scene::Scene;
+use super::{FireError, Fired};
 
 impl Scene {
-    fn new() -> Self {
-        let cluster = Cluster::in_memory(&[kinds::CORE, kinds::ARGO].concat()).unwrap();
-        let client = cluster.client("ns");
-        let private = PrivateAddresses::new(&BTreeMap::new()).unwrap();
-        Self {
-            world: World::new(client.clone(), Arc::new(NoSecrets), private),
-            client,
-            events: events(&[("d", r#"{"n":9007199254740993,"who":"ann"}"#)]),
-            _cluster: cluster,
-        }
-    }
-
-    async fn fire(&self, spec: Value) -> Result<Fired, FireError> {
-        let spec: K8sSpec = serde_json::from_value(spec).unwrap();
-        let cx = BuildContext {
-            engine: TemplateEngine::Go,
-            policy: None,
-            written: spec.source.as_ref(),
-            args: &[],
-        };
-        let id = FiringId::new("ns", "s", "t", &self.events);
-        let firing = Firing {
-            namespace: "ns",
-            sensor: "s",
-            trigger: "t",
-            events: &self.events,
-            id: &id,
-            at: Timestamp::UNIX_EPOCH,
-            notes: &Notes::OFF,
-        };
-        let effect = spec.build(&cx)?.plan(&firing, None)?;
-        effect.perform(&self.world).await
+    async fn k8s(&self, spec: &Value) -> Result<Fired, FireError> {
+        self.fire("k8s", spec).await
     }
 
     /// Fires an operation with an object.
     async fn with(&self, operation: &str, resource: Value) -> Result<Fired, FireError> {
-        self.fire(json!({"operation": operation, "source": {"resource": resource}}))
+        self.k8s(&json!({"operation": operation, "source": {"resource": resource}}))
             .await
     }
 
     async fn patch(&self, strategy: &str, resource: Value) -> Result<Fired, FireError> {
         let source = json!({"resource": resource});
-        self.fire(json!({"operation": "patch", "patchStrategy": strategy, "source": source}))
+        self.k8s(&json!({"operation": "patch", "patchStrategy": strategy, "source": source}))
             .await
     }
 
@@ -134,11 +87,7 @@ async fn update_and_patch_create_what_is_not_there_without_the_labels() {
         let scene = Scene::new();
         let mut spec = spec;
         spec["source"] = json!({"resource": map(json!({"a": "1"}))});
-        assert_eq!(
-            verb(scene.fire(spec.clone()).await),
-            "created false",
-            "{spec}"
-        );
+        assert_eq!(verb(scene.k8s(&spec).await), "created false", "{spec}");
         let now = scene.map().await;
         assert_eq!(now["data"], json!({"a": "1"}), "{spec}");
         assert_eq!(now["metadata"]["labels"], Value::Null, "{spec}");
@@ -216,14 +165,14 @@ async fn a_live_object_is_changed_by_parameters_and_nothing_else() {
             {"src": {"dependencyName": "d", "dataKey": "n"}, "dest": "data.n"},
         ],
     });
-    assert_eq!(verb(scene.fire(live.clone()).await), "updated");
+    assert_eq!(verb(scene.k8s(&live).await), "updated");
     let data = scene.map().await["data"].clone();
     assert_eq!(
         data,
         json!({"a": "oldann", "b": "2", "n": "9007199254740993"})
     );
     scene.with("delete", map(json!({}))).await.unwrap();
-    let gone = scene.fire(live).await.unwrap_err();
+    let gone = scene.k8s(&live).await.unwrap_err();
     assert!(
         chain(&gone).contains("cannot read ConfigMap ns/c"),
         "{}",

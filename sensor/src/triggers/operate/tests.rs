@@ -1,42 +1,13 @@
 //! Each operation of an `argoWorkflow` trigger on the built-in API, twice, because events come twice.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, PostParams};
 use serde_json::{Value, json};
-use tiphys_cluster::{Cluster, kinds};
 use tiphys_core::tasks::chain;
 
 use super::*;
-use crate::artifacts::PrivateAddresses;
-use crate::document::Events;
-use crate::parameters::Notes;
-use crate::spec::TemplateEngine;
-use crate::testing::{NoSecrets, events};
-use crate::triggers::{ArgoWorkflowSpec, FiringId};
-
-struct Scene {
-    world: World,
-    client: Client,
-    events: Events,
-    _cluster: Cluster,
-}
+use crate::triggers::scene::Scene;
 
 impl Scene {
-    fn new() -> Self {
-        let cluster = Cluster::in_memory(&[kinds::CORE, kinds::ARGO].concat()).unwrap();
-        let client = cluster.client("ns");
-        let private = PrivateAddresses::new(&BTreeMap::new()).unwrap();
-        Self {
-            world: World::new(client.clone(), Arc::new(NoSecrets), private),
-            client,
-            events: events(&[("d", r#"{"n":9007199254740993,"who":"ann"}"#)]),
-            _cluster: cluster,
-        }
-    }
-
     fn api(&self, kind: &str, plural: &str) -> Api<DynamicObject> {
         let kind = GroupVersionKind::gvk("argoproj.io", "v1alpha1", kind);
         let kind = ApiResource::from_gvk_with_plural(&kind, plural);
@@ -69,34 +40,9 @@ impl Scene {
         names
     }
 
-    fn effect(&self, spec: &Value, written: &[String]) -> Result<Box<dyn Effect>, FireError> {
-        let spec: ArgoWorkflowSpec = serde_json::from_value(spec.clone()).unwrap();
-        let cx = BuildContext {
-            engine: TemplateEngine::Go,
-            policy: None,
-            written: spec.source.as_ref(),
-            args: written,
-        };
-        let id = FiringId::new("ns", "s", "t", &self.events);
-        let firing = Firing {
-            namespace: "ns",
-            sensor: "s",
-            trigger: "t",
-            events: &self.events,
-            id: &id,
-            at: jiff::Timestamp::UNIX_EPOCH,
-            notes: &Notes::OFF,
-        };
-        spec.build(&cx)?.plan(&firing, None)
-    }
-
-    async fn fire(&self, spec: &Value) -> Result<Fired, String> {
-        let args: Vec<String> = serde_json::from_value(spec["args"].clone()).unwrap_or_default();
-        let effect = self.effect(spec, &args).map_err(|error| chain(&error))?;
-        effect
-            .perform(&self.world)
-            .await
-            .map_err(|error| chain(&error))
+    async fn operate(&self, spec: &Value) -> Result<Fired, String> {
+        let fired = self.fire("argoWorkflow", spec).await;
+        fired.map_err(|error| chain(&error))
     }
 }
 
@@ -156,8 +102,8 @@ async fn submit_applies_its_args_and_creates_one_workflow() {
     spec["source"]["resource"]["metadata"] = json!({"generateName": "old-"});
     spec["source"]["resource"]["spec"] = json!({"arguments": {"parameters": [{"name": "n", "value": ""}, {"name": "x", "value": "old"}]}});
     spec["parameters"] = json!([{"src": {"dependencyName": "d", "dataKey": "n"}, "dest": "spec.arguments.parameters.0.value"}]);
-    assert_eq!(verb(&scene.fire(&spec).await.unwrap()), "created");
-    assert_eq!(verb(&scene.fire(&spec).await.unwrap()), "found its own");
+    assert_eq!(verb(&scene.operate(&spec).await.unwrap()), "created");
+    assert_eq!(verb(&scene.operate(&spec).await.unwrap()), "found its own");
     let names = scene.names().await;
     assert_eq!(names.len(), 1);
     let workflow = scene.workflow(&names[0]).await;
@@ -191,7 +137,7 @@ async fn submit_from_makes_one_workflow_of_each_kind_of_origin() {
     ] {
         let name = kind.to_lowercase();
         let spec_of_trigger = operation("submit-from", kind, &name, &["-p", "x=1"]);
-        let missing = scene.fire(&spec_of_trigger).await.unwrap_err();
+        let missing = scene.operate(&spec_of_trigger).await.unwrap_err();
         assert!(
             missing.contains(&format!("{plural}.argoproj.io \"{name}\" not found")),
             "{missing}"
@@ -207,12 +153,12 @@ async fn submit_from_makes_one_workflow_of_each_kind_of_origin() {
             name: made,
             existed: false,
             ..
-        } = scene.fire(&spec_of_trigger).await.unwrap()
+        } = scene.operate(&spec_of_trigger).await.unwrap()
         else {
             panic!("nothing was created");
         };
         assert_eq!(
-            verb(&scene.fire(&spec_of_trigger).await.unwrap()),
+            verb(&scene.operate(&spec_of_trigger).await.unwrap()),
             "found its own"
         );
         let workflow = scene.workflow(&made).await;
@@ -243,8 +189,11 @@ async fn resubmit_makes_one_workflow_for_each_that_is_meant() {
         "one",
         &["--memoized", "-p", "x=new"],
     );
-    assert_eq!(verb(&scene.fire(&single).await.unwrap()), "created");
-    assert_eq!(verb(&scene.fire(&single).await.unwrap()), "found its own");
+    assert_eq!(verb(&scene.operate(&single).await.unwrap()), "created");
+    assert_eq!(
+        verb(&scene.operate(&single).await.unwrap()),
+        "found its own"
+    );
     let made: Vec<_> = scene
         .names()
         .await
@@ -271,8 +220,8 @@ async fn resubmit_makes_one_workflow_for_each_that_is_meant() {
         .await
         .unwrap();
     let selected = operation("resubmit", "Workflow", "", &["-l", "team=a"]);
-    scene.fire(&selected).await.unwrap();
-    scene.fire(&selected).await.unwrap();
+    scene.operate(&selected).await.unwrap();
+    scene.operate(&selected).await.unwrap();
     assert_eq!(scene.names().await.len(), 4);
 }
 
@@ -301,13 +250,13 @@ async fn what_goes_on_is_changed_once() {
             .await;
         let spec = operation(word, "Workflow", "wf", args);
         assert_eq!(
-            verb(&scene.fire(&spec).await.unwrap()),
+            verb(&scene.operate(&spec).await.unwrap()),
             past,
             "{word} {args:?}"
         );
         let after = scene.workflow("wf").await;
         assert_eq!(
-            verb(&scene.fire(&spec).await.unwrap()),
+            verb(&scene.operate(&spec).await.unwrap()),
             format!("found already {past}"),
             "{word} {args:?}"
         );
@@ -333,7 +282,7 @@ async fn a_retry_is_done_once_for_a_firing() {
         .put("Workflow", "workflows", failed_workflow("wf"))
         .await;
     let spec = operation("retry", "Workflow", "@latest", &["-p", "x=new"]);
-    assert_eq!(verb(&scene.fire(&spec).await.unwrap()), "retried");
+    assert_eq!(verb(&scene.operate(&spec).await.unwrap()), "retried");
     let workflow = scene.workflow("wf").await;
     assert_eq!(
         (
@@ -343,7 +292,7 @@ async fn a_retry_is_done_once_for_a_firing() {
         (&json!("Running"), &json!("new"))
     );
     assert_eq!(
-        verb(&scene.fire(&spec).await.unwrap()),
+        verb(&scene.operate(&spec).await.unwrap()),
         "found already retried"
     );
 }
@@ -353,14 +302,14 @@ async fn waiting_tells_how_the_workflow_has_ended() {
     let scene = Scene::new();
     let mut spec = operation("submit", "Workflow", "wf", &["--wait"]);
     spec["source"]["resource"]["status"] = json!({"phase": "Failed", "message": "no luck"});
-    let error = scene.fire(&spec).await.unwrap_err();
+    let error = scene.operate(&spec).await.unwrap_err();
     assert_eq!(
         error,
         "workflow ns/wf, which the trigger waits for, is Failed: no luck"
     );
     spec["source"]["resource"]["metadata"]["name"] = "good".into();
     spec["source"]["resource"]["status"] = json!({"phase": "Succeeded"});
-    assert_eq!(verb(&scene.fire(&spec).await.unwrap()), "created");
+    assert_eq!(verb(&scene.operate(&spec).await.unwrap()), "created");
 }
 
 #[tokio::test]
@@ -403,7 +352,7 @@ async fn what_cannot_be_done_says_why() {
             "is not the name of an object",
         ),
     ] {
-        let error = scene.fire(&spec).await.unwrap_err();
+        let error = scene.operate(&spec).await.unwrap_err();
         assert!(error.contains(part), "{error}");
     }
 }
@@ -417,12 +366,12 @@ async fn parameter_files_are_read_and_an_event_does_not_choose_them() {
     let path = file.to_string_lossy().into_owned();
     let spec = operation("submit", "Workflow", "wf", &["-f", &path, "-p", "x=given"]);
     let error = scene
-        .effect(&spec, &[])
+        .effect("argoWorkflow", &spec, &[])
         .map(|_| ())
         .unwrap_err()
         .to_string();
     assert!(error.contains("an event does not choose it"), "{error}");
-    scene.fire(&spec).await.unwrap();
+    scene.operate(&spec).await.unwrap();
     let workflow = scene.workflow("wf").await;
     assert_eq!(
         workflow["spec"]["arguments"]["parameters"],

@@ -10,7 +10,7 @@ use crate::spec::SensorSpec;
 async fn a_dry_run_names_the_operation_its_target_and_its_args() {
     let scene = Scene::new();
     let spec = operation("stop", "Workflow", "wf", &["--message", "bye"]);
-    let effect = scene.effect(&spec, &[]).unwrap();
+    let effect = scene.effect("argoWorkflow", &spec, &[]).unwrap();
     assert_eq!(effect.says(), "stop Workflow ns/wf --message bye");
     let shown: Value = serde_json::from_slice(&effect.show()).unwrap();
     assert_eq!(
@@ -23,7 +23,7 @@ async fn a_dry_run_names_the_operation_its_target_and_its_args() {
         "t",
         &["--name", "wf", "-n", "other"],
     );
-    let effect = scene.effect(&spec, &[]).unwrap();
+    let effect = scene.effect("argoWorkflow", &spec, &[]).unwrap();
     assert_eq!(
         effect.says(),
         "submit-from WorkflowTemplate other/t --name wf -n other"
