@@ -81,15 +81,7 @@ impl Stage {
         let disk = plan.faults.contains(&Fault::DiskFull);
         let megabytes = DISK + plan.events / 500;
         match plan.shape {
-            Shape::JetStream => {
-                let mut nats = Nats::start(NatsOptions::default()).await;
-                if disk {
-                    nats.kill();
-                    stage.disk = Disk::mount(&nats.store(), megabytes);
-                    nats.restart().await;
-                }
-                stage.buses.push(nats);
-            }
+            Shape::JetStream => stage.buses.push(Nats::start(NatsOptions::default()).await),
             Shape::Cluster => stage.buses = NatsCluster::start(3).await.nodes,
             Shape::Embedded => {
                 if disk {
@@ -97,8 +89,13 @@ impl Stage {
                 }
             }
         }
+        if let Some(server) = stage.buses.first_mut().filter(|_| disk) {
+            server.kill();
+            stage.disk = Disk::mount(&server.store(), megabytes);
+            server.restart().await;
+        }
         if disk && stage.disk.is_none() {
-            stage.talk("no disk can be mounted here: the fault of a full disk does nothing");
+            stage.talk("no disk can be mounted here: none gets full");
         }
         if plan.shape != Shape::Embedded {
             let api = ApiServer::start().await;
@@ -360,6 +357,11 @@ impl Stage {
             program.kill();
         }
         self.back(index);
+    }
+
+    /// Whether there is a disk that can be full.
+    pub(super) const fn has_disk(&self) -> bool {
+        self.disk.is_some()
     }
 
     async fn stream(&self) -> Option<jetstream::stream::Stream> {
