@@ -118,6 +118,8 @@ impl fmt::Display for Problem {
 pub struct Problems {
     at: Path,
     list: Vec<Problem>,
+    /// Where a value could not be read at all: what is missed there, or because of it, is the same problem.
+    unread: Vec<Path>,
 }
 
 impl Problems {
@@ -163,12 +165,41 @@ impl Problems {
     }
 
     fn push(&mut self, severity: Severity, message: String, inner: Option<(usize, usize)>) {
-        self.list.push(Problem {
+        self.take(Problem {
             severity,
             path: self.at.clone(),
             message,
             inner,
         });
+    }
+
+    /// One problem is told once: what follows from a value that could not be read is passed over.
+    fn take(&mut self, problem: Problem) {
+        let steps = problem.path.segments();
+        let follows = |unread: &Path| {
+            let unread = unread.segments();
+            // At the value or beneath it; or right above it, where its absence is missed.
+            steps.starts_with(unread)
+                || unread
+                    .split_last()
+                    .is_some_and(|(_, parent)| parent == steps && !parent.is_empty())
+        };
+        if !self.unread.iter().any(follows) {
+            self.list.push(problem);
+        }
+    }
+
+    /// Takes the problem that the value at a path cannot be read. What is reported there later, and what misses the
+    /// value, is passed over.
+    pub fn unread(&mut self, problem: Problem) {
+        let mut path = self.at.clone();
+        path.0.extend(problem.path.0.iter().cloned());
+        let problem = Problem {
+            path: path.clone(),
+            ..problem
+        };
+        self.take(problem);
+        self.unread.push(path);
     }
 
     /// An error unless `text` is there.
@@ -193,7 +224,7 @@ impl Problems {
     pub fn add(&mut self, problem: Problem) {
         let mut segments = self.at.0.clone();
         segments.extend(problem.path.0.iter().cloned());
-        self.list.push(Problem {
+        self.take(Problem {
             path: Path(segments),
             ..problem
         });
@@ -203,6 +234,11 @@ impl Problems {
     pub fn extend(&mut self, other: Self) {
         for problem in other.list {
             self.add(problem);
+        }
+        for path in other.unread {
+            let mut segments = self.at.0.clone();
+            segments.extend(path.0);
+            self.unread.push(Path(segments));
         }
     }
 
