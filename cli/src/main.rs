@@ -1,9 +1,11 @@
 //! `tiphys`: reads the command line and the environment, prints, and exits. All work is done by the other crates.
 
+mod admin;
 mod args;
 mod commands;
 mod connect;
 mod files;
+mod known_hosts;
 mod logging;
 mod output;
 mod session;
@@ -91,7 +93,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Retry(args) => commands::again::retry(&args).await,
             Command::Resubmit(args) => commands::again::resubmit(&args).await,
             Command::Controller(args) => commands::controller::run(args, set_log_level).await,
-            Command::Webhook(args) => commands::webhook::run(args).await,
+            Command::Webhook(args) => commands::webhook::run(args, set_log_level).await,
             Command::Crds(args) => commands::crds::run(&args).map(|()| ExitCode::SUCCESS),
             Command::Rbac(args) => commands::rbac::run(&args).await,
             Command::Migrate(args) => commands::migrate::run(args).await,

@@ -29,6 +29,8 @@ pub struct LocalOptions {
     pub api: Option<TcpListener>,
     /// How many steps of Workflows run at once.
     pub parallel: usize,
+    /// The files by whose host keys ssh servers are known, as OpenSSH writes them.
+    pub known_hosts: Vec<PathBuf>,
     /// This program, for steps that call `cowsay` from a shell.
     pub program: Option<PathBuf>,
 }
@@ -96,7 +98,10 @@ impl Opened {
                 cluster.serve(listener, stop).await
             });
         }
-        let host = HostOptions::local(client.clone(), options.data_dir, options.ports, metrics);
+        let host = HostOptions {
+            known_hosts: options.known_hosts.into(),
+            ..HostOptions::local(client.clone(), options.data_dir, options.ports, metrics)
+        };
         Ok(Self {
             client,
             cluster,

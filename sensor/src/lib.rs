@@ -43,8 +43,8 @@ pub use record::{
     Decision, End, EventRef, Firing, Look, Parameter, Part, ReadError, RecordLimits, Recorder, Tail,
 };
 pub use runtime::{
-    AgainError, DeadEvent, DeadLetter, DeadLetters, Replay, Replayed, RunningSensor, SensorObject,
-    SensorRuntime, StartError,
+    AgainError, Cleared, DeadEvent, DeadLetter, DeadLetters, Reach, Replay, Replayed,
+    RunningSensor, SensorObject, SensorRuntime, StartError, Tenant,
 };
 pub use spec::{Sensor, SensorSpec};
 pub use startable::cannot_start;

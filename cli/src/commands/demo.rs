@@ -52,6 +52,7 @@ pub(crate) async fn run(args: &Demo) -> anyhow::Result<ExitCode> {
         ports: ports(&[format!("{}:{SPEC_PORT}", args.port)], "127.0.0.1")?,
         api: None,
         parallel: 4,
+        known_hosts: Vec::new(),
         program: std::env::current_exe().ok(),
     };
     output::note("Applying the tutorial's objects:");

@@ -9,12 +9,13 @@ use kube::Client;
 use tiphys_controller::operator::{Scope as Namespaces, Workloads};
 use tiphys_controller::pooled::Pool;
 use tiphys_controller::{
-    Buses, Host, HostOptions, Ports, Readiness, Replicas, Scope, StatusWriting,
+    Buses, Host, HostOptions, Ports, Readiness, Replicas, Scope, StatusWriting, Tidying,
 };
 use tiphys_core::Tasks;
 use tiphys_core::metrics::Metrics;
 
 use crate::commands::run::ports;
+use crate::known_hosts;
 
 /// The arguments of the pooled shape.
 #[derive(Debug, Args)]
@@ -79,6 +80,7 @@ impl Pooled {
             buses: Buses::Cluster,
             ports: Ports::Allotted(ports(&[], &self.bind)?),
             secrets: None,
+            known_hosts: known_hosts::files().into(),
             data_dir: self.data_dir.clone(),
             metrics,
             status: StatusWriting::Elsewhere,
@@ -86,6 +88,7 @@ impl Pooled {
                 identity: identity.to_owned(),
                 group: format!("pool-{own}"),
             },
+            tidying: Tidying::Controller { bus_uid: None },
             readiness: Readiness::Process,
             linger,
         };

@@ -21,7 +21,7 @@ use crate::connect::{self, Address};
 use crate::files::{self, Loaded};
 use crate::logging::Reload;
 use crate::session::Session;
-use crate::{output, signals};
+use crate::{known_hosts, output, signals};
 
 /// Editors write a file in several steps; they are taken together.
 const SETTLED: Duration = Duration::from_millis(150);
@@ -43,7 +43,7 @@ pub(crate) async fn run(args: Run, set_log_level: Reload) -> anyhow::Result<Exit
     })?;
     let address = api.local_addr()?;
     // Whatever can refuse the start does so before anything runs or is written.
-    let admin = admin_listener(&args.admin).await?;
+    let admin = crate::admin::listener(&args.admin).await?;
     let tasks = Tasks::new();
     let metrics = Metrics::try_new(env!("CARGO_PKG_VERSION"))?;
     let options = LocalOptions {
@@ -53,6 +53,7 @@ pub(crate) async fn run(args: Run, set_log_level: Reload) -> anyhow::Result<Exit
         ports,
         api: Some(api),
         parallel: parallel(),
+        known_hosts: known_hosts::files(),
         program: std::env::current_exe().ok(),
     };
     let opened = Opened::open(options, metrics.clone(), &tasks)?;
@@ -67,12 +68,15 @@ pub(crate) async fn run(args: Run, set_log_level: Reload) -> anyhow::Result<Exit
         namespace: args.namespace.clone(),
         pid: std::process::id(),
     };
-    connect::record(&args.data_dir, &record)?;
+    let written = connect::record(&args.data_dir, &record);
     if let Some(listener) = admin {
         let state = local.host().state();
         admin::spawn(listener, metrics, state, Arc::from(set_log_level), &tasks);
     }
-    let ended = follow(&args, &local, &mut session).await;
+    let ended = tokio::select! {
+        ended = follow(&args, &local, &mut session) => ended,
+        never = connect::recorded(&args.data_dir, &record, written) => match never {},
+    };
     connect::forget(&args.data_dir);
     let stopped = tokio::select! {
         stopped = local.stop(Duration::from_secs(args.grace)) => stopped,
@@ -132,20 +136,6 @@ pub(crate) fn ports(publish: &[String], bind: &str) -> anyhow::Result<PortMap> {
         );
     }
     Ok(map)
-}
-
-/// Takes the address of metrics and health, where the user wants them.
-async fn admin_listener(address: &str) -> anyhow::Result<Option<TcpListener>> {
-    if address == "off" {
-        return Ok(None);
-    }
-    let listener = TcpListener::bind(address).await.with_context(|| {
-        format!(
-            "cannot serve metrics on {address}; choose another address with --admin, or --admin off"
-        )
-    })?;
-    tracing::info!(address = %listener.local_addr()?, "metrics and health");
-    Ok(Some(listener))
 }
 
 /// Keeps the objects in step with the files until a signal or a failure.

@@ -76,6 +76,20 @@ pub enum Replicas {
     },
 }
 
+/// Who takes off a bus what a Sensor that is gone has left there, also when nobody ran at that moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tidying {
+    /// This host: it knows every Sensor of its buses.
+    Host,
+    /// The controllers' leader, which knows the EventBus by this uid; by the object's own without one.
+    Controller {
+        /// The uid of the EventBus.
+        bus_uid: Option<String>,
+    },
+    /// Nobody: there are other Sensors than these, and nobody knows of all.
+    Nobody,
+}
+
 /// What makes the process ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Readiness {
@@ -103,6 +117,8 @@ pub struct HostOptions {
     pub ports: Ports,
     /// Secret values from elsewhere than `objects`.
     pub secrets: Option<Arc<dyn Secrets>>,
+    /// The files by whose host keys ssh servers are known, as OpenSSH writes them.
+    pub known_hosts: Arc<[PathBuf]>,
     /// Where decisions are recorded, and how `tiphys dead` finds this process; on the event bus of each Sensor without it.
     pub data_dir: Option<PathBuf>,
     /// Where counters go.
@@ -111,6 +127,8 @@ pub struct HostOptions {
     pub status: StatusWriting,
     /// Which processes share the work.
     pub replicas: Replicas,
+    /// Who clears up after Sensors.
+    pub tidying: Tidying,
     /// What makes the process ready.
     pub readiness: Readiness,
     /// How long requests are still taken after the signal to stop, until everybody knows of it.
@@ -130,10 +148,12 @@ impl HostOptions {
             },
             ports: Ports::AsSpecified(ports),
             secrets: None,
+            known_hosts: Arc::default(),
             data_dir: Some(data_dir),
             metrics,
             status: StatusWriting::Host,
             replicas: Replicas::Alone,
+            tidying: Tidying::Host,
             readiness: Readiness::Runnable,
             linger: Duration::ZERO,
         }

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -72,9 +73,11 @@ impl Reconciler {
             buses: OpenBuses::new(options.buses.clone(), metrics.clone(), runtime.clone()),
             sensors: HostedSensors::new(
                 options.target.clone(),
+                Arc::clone(&options.known_hosts),
                 metrics.clone(),
                 records,
                 running,
+                options.tidying.clone(),
                 runtime.clone(),
             ),
             sources: HostedSources::new(SourceRuntime::new(&runtime, ports), metrics),
@@ -106,9 +109,10 @@ impl Reconciler {
             );
             self.serve(&mut events, tokio::time::sleep(linger)).await;
         }
-        self.turns.release();
         self.sources.drain().await;
         self.sensors.stop_all().await;
+        // Whoever is next must not begin before this one has ended.
+        self.turns.release().await;
         self.sensors.flush().await;
         self.buses.close_all().await;
     }
@@ -137,7 +141,7 @@ impl Reconciler {
                 }
                 changed = self.sources.changed() => self.on_source(changed),
                 (namespace, name, state) = self.sensors.failed() => self.on_failed_sensor(namespace, name, state),
-                () = self.buses.changed() => self.on_bus_health(),
+                () = self.buses.changed() => self.on_bus_health().await,
                 (namespace, _) = self.turns.changed() => self.on_turn(&namespace).await,
                 () = retry => self.retry_due().await,
             }
@@ -177,6 +181,7 @@ impl Reconciler {
             self.reconcile(&key).await;
         }
         self.snapshot.synced = true;
+        self.tidy(None).await;
     }
 
     async fn changed(&mut self, key: &ObjectKey) {
@@ -207,7 +212,10 @@ impl Reconciler {
             Kind::EventSource => self.sources.remove(namespace, name).await,
             Kind::Sensor => {
                 self.gates.settled(namespace, name);
-                self.sensors.remove(namespace, name).await;
+                if !self.sensors.remove(namespace, name).await {
+                    // One that did not run, as it was not valid or its bus was away, may have left something as well.
+                    self.tidy(Some(namespace)).await;
+                }
             }
             Kind::EventBus => {
                 self.sensors.stop_on_bus(namespace, name).await;
@@ -294,7 +302,7 @@ impl Reconciler {
             .insert(key.clone(), (Instant::now() + wait, attempt));
     }
 
-    fn on_bus_health(&mut self) {
+    async fn on_bus_health(&mut self) {
         for (namespace, name, state) in self.buses.states() {
             let key = ObjectKey {
                 kind: Kind::EventBus,
@@ -307,6 +315,10 @@ impl Reconciler {
             if self.known.contains(&key) {
                 self.note(&key, state);
             }
+        }
+        if self.snapshot.synced {
+            // What could not be looked at while a bus was away.
+            self.tidy(None).await;
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -9,14 +10,18 @@ use kube::Client;
 use tiphys_core::metrics::Metrics;
 use tiphys_core::tasks::chain;
 use tiphys_core::{Secrets, Tasks};
+use tiphys_eventbus::{Bus, SubscribeError, Turn};
 use tiphys_sensor::{
-    RecordLimits, Recorder, RunningSensor, SensorObject, SensorRuntime, StartError,
+    Reach, RecordLimits, Recorder, RunningSensor, SensorObject, SensorRuntime, StartError,
+    Tenant,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::buses::Opened;
+use super::host::Tidying;
 use super::state::ObjectState;
+use super::tidy;
 use crate::control::{self, Running};
 
 type Name = (String, String);
@@ -31,8 +36,10 @@ struct Hosted {
     /// A hash of the object, for telling whether it has changed.
     version: u64,
     triggers: usize,
-    /// Ends the job that waits for a failure.
+    /// Ends the jobs of this one: the one that waits for a failure, the one that enters it on its bus.
     watch: CancellationToken,
+    /// Under which name the bus knows it.
+    tenant: Option<Tenant>,
 }
 
 /// Where decisions are recorded, and questions answered.
@@ -45,6 +52,7 @@ pub(crate) enum Records {
 
 pub(crate) struct HostedSensors {
     client: Client,
+    known_hosts: Arc<[PathBuf]>,
     metrics: Metrics,
     records: Records,
     /// Of buses that keep decisions, with which bus of that name it is.
@@ -52,6 +60,9 @@ pub(crate) struct HostedSensors {
     running: Running,
     tasks: Tasks,
     hosted: BTreeMap<Name, Hosted>,
+    /// The triggers that each Sensor was counted with, also where it does not run.
+    counted: BTreeMap<Name, Vec<String>>,
+    tidying: Tidying,
     failed: mpsc::UnboundedSender<(Name, String)>,
     failures: mpsc::UnboundedReceiver<(Name, String)>,
 }
@@ -59,20 +70,25 @@ pub(crate) struct HostedSensors {
 impl HostedSensors {
     pub(crate) fn new(
         client: Client,
+        known_hosts: Arc<[PathBuf]>,
         metrics: Metrics,
         records: Records,
         running: Running,
+        tidying: Tidying,
         tasks: Tasks,
     ) -> Self {
         let (failed, failures) = mpsc::unbounded_channel();
         Self {
             client,
+            known_hosts,
             metrics,
             records,
             on_buses: BTreeMap::new(),
             running,
             tasks,
             hosted: BTreeMap::new(),
+            counted: BTreeMap::new(),
+            tidying,
             failed,
             failures,
         }
@@ -83,7 +99,7 @@ impl HostedSensors {
         &mut self,
         object: SensorObject,
         bus_name: &str,
-        on: Opened,
+        (on, turn): (Opened, Turn),
         secrets: Arc<dyn Secrets>,
     ) -> Result<ObjectState, ObjectState> {
         let key = (object.namespace.clone(), object.name.clone());
@@ -94,14 +110,23 @@ impl HostedSensors {
         {
             return Ok(ready(hosted.triggers));
         }
+        let moves = |hosted: &Hosted| hosted.bus_name != bus_name;
+        if self.hosted.get(&key).is_some_and(moves) {
+            // Nobody comes back to the place that it had there.
+            self.remove(&key.0, &key.1).await;
+        }
         self.stop(&key.0, &key.1).await;
+        self.count(&key, &object);
         let (version, triggers) = (version(&object), object.spec.triggers.len());
         let records = self.records(&key.0, bus_name, &on);
         let started = SensorRuntime::start(
             object,
-            on.bus.clone(),
-            self.client.clone(),
-            secrets,
+            (on.bus.clone(), turn.clone()),
+            Reach {
+                client: self.client.clone(),
+                secrets,
+                known_hosts: Arc::clone(&self.known_hosts),
+            },
             &self.metrics,
             &records,
             &self.tasks,
@@ -115,7 +140,8 @@ impl HostedSensors {
         self.running.add(&key.0, &key.1, running.clone());
         if matches!(self.records, Records::OnBuses) {
             let names = [key.0.as_str(), key.1.as_str()];
-            control::spawn_on_bus(&on.bus, names, self.running.clone(), &watch, &self.tasks);
+            let whose = (on.bus.clone(), turn);
+            control::spawn_on_bus(whose, names, self.running.clone(), &watch, &self.tasks);
         }
         self.hosted.insert(
             key,
@@ -126,9 +152,43 @@ impl HostedSensors {
                 version,
                 triggers,
                 watch,
+                tenant: None,
             },
         );
         Ok(ready(triggers))
+    }
+
+    /// Notes which triggers are counted from now on; what those before them had in hand never comes back.
+    fn count(&mut self, key: &Name, object: &SensorObject) {
+        let templates = object.spec.triggers.iter();
+        let templates = templates.filter_map(|trigger| trigger.template.as_ref());
+        let names: Vec<String> = templates.map(|template| template.name.clone()).collect();
+        let before = self.counted.insert(key.clone(), names.clone());
+        let mut gone = before.unwrap_or_default();
+        gone.retain(|name| !names.contains(name));
+        SensorRuntime::close_account(&self.metrics, &key.0, &key.1, &gone);
+    }
+
+    /// Has a Sensor that runs here known on its bus, so that what it leaves there can be found once it is gone.
+    pub(crate) fn enter(&mut self, namespace: &str, name: &str, landlord: Option<String>) {
+        let key = (namespace.to_owned(), name.to_owned());
+        let Some(hosted) = self.hosted.get_mut(&key) else {
+            return;
+        };
+        let tenant = landlord.map(|landlord| Tenant {
+            namespace: key.0.clone(),
+            sensor: key.1.clone(),
+            landlord,
+        });
+        if hosted.tenant == tenant {
+            return;
+        }
+        hosted.tenant.clone_from(&tenant);
+        if let Some(tenant) = tenant {
+            let entered = tidy::enter(hosted.on.bus.clone(), tenant, hosted.watch.clone());
+            self.tasks
+                .spawn_job(format!("entry of sensor {namespace}/{name}"), entered);
+        }
     }
 
     /// The record of whoever is on a bus.
@@ -181,18 +241,35 @@ impl HostedSensors {
         (key.0, key.1, ObjectState::not_ready("Failed", reason))
     }
 
-    /// Stops a Sensor whose object is gone, and takes its consumers and held events off the bus.
-    pub(crate) async fn remove(&mut self, namespace: &str, name: &str) {
-        let bus = self
-            .hosted
-            .get(&(namespace.to_owned(), name.to_owned()))
-            .map(|hosted| hosted.on.bus.clone());
+    /// Stops a Sensor whose object is gone, and takes its consumers and held events off the bus. Says whether it ran and
+    /// that was done.
+    pub(crate) async fn remove(&mut self, namespace: &str, name: &str) -> bool {
+        let key = (namespace.to_owned(), name.to_owned());
+        let hosted = self.hosted.get(&key);
+        let place = hosted.map(|hosted| (hosted.on.bus.clone(), hosted.tenant.clone()));
         self.stop(namespace, name).await;
-        if let Some(bus) = bus
-            && let Err(error) = SensorRuntime::forget(&bus, namespace, name).await
-        {
-            tracing::warn!(namespace, sensor = name, error = %chain(&error), "a deleted sensor has left consumers on the bus");
+        if let Some(triggers) = self.counted.remove(&key) {
+            SensorRuntime::close_account(&self.metrics, namespace, name, &triggers);
         }
+        let removed = match place {
+            None => return false,
+            Some((bus, None)) => SensorRuntime::forget(&bus, namespace, name)
+                .await
+                .map(|_| ()),
+            Some((bus, Some(tenant))) => self.clear(&bus, &tenant).await,
+        };
+        if let Err(error) = &removed {
+            tracing::warn!(namespace, sensor = name, error = %chain(error), "a sensor that is gone has left consumers on the event bus");
+        }
+        removed.is_ok()
+    }
+
+    async fn clear(&self, bus: &Bus, tenant: &Tenant) -> Result<(), SubscribeError> {
+        tidy::clear(bus, tenant).await?;
+        if self.tidying.is_last() {
+            tenant.leave(bus).await?;
+        }
+        Ok(())
     }
 
     /// Stops a Sensor that may come back; its place on the bus stays.

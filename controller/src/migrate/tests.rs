@@ -13,7 +13,7 @@ fn object(kind: &str, spec: Value) -> Value {
     json!({
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": kind,
-        "metadata": { "name": "x", "annotations": { "tiphys.dev/start-from": "oldest" } },
+        "metadata": { "name": "x" },
         "spec": spec,
     })
 }
@@ -44,6 +44,16 @@ fn dependency(key: &str, value: Value) -> Value {
 
 fn trigger(value: Value) -> Value {
     with(sensor(), "/spec/triggers/0", value)
+}
+
+/// A Sensor with two dependencies.
+fn two(template: Value) -> Value {
+    let mut template = template;
+    template["name"] = json!("t");
+    template["log"] = json!({});
+    let sensor = trigger(json!({ "template": template }));
+    let named = |name: &str| json!({ "name": name, "eventSourceName": "s", "eventName": name });
+    with(sensor, "/spec/dependencies", json!([named("d"), named("e")]))
 }
 
 fn parameter(src: Value) -> Value {
@@ -157,15 +167,42 @@ fn what_must_be_looked_at_is_found_at_its_place() {
                     { "name": "a_b", "eventSourceName": "s", "eventName": "f" },
                 ]),
             ),
-            &["condition-names spec.dependencies[1].name"],
+            &[
+                "condition-names spec.dependencies[1].name",
+                "own-consumers spec.triggers[0].template",
+            ],
         ),
         (
             trigger(json!({ "template": { "name": "t", "log": {}, "conditions": "d && nobody" } })),
             &["read-before-run spec.triggers[0].template.conditions"],
         ),
         (
-            with(sensor(), "/metadata/annotations", json!({})),
-            &["own-consumers metadata.annotations"],
+            with(two(json!({ "conditions": "d && e" })), "/metadata/annotations", json!({})),
+            &["own-consumers spec.triggers[0].template.conditions"],
+        ),
+        (two(json!({ "conditions": "d || e" })), &[]),
+        (
+            with(sensor(), "/spec/replicas", json!(2)),
+            &["shared-work spec.replicas"],
+        ),
+        (
+            with(
+                webhook(json!({})),
+                "/spec/template",
+                json!({ "volumes": [{ "name": "v", "emptyDir": {} }, { "name": "w", "hostPath": { "path": "/data" } }] }),
+            ),
+            &["pod-security spec.template.volumes[1].hostPath"],
+        ),
+        (
+            with(
+                webhook(json!({})),
+                "/spec/template",
+                json!({
+                    "securityContext": { "runAsUser": 0 },
+                    "volumes": [{ "name": "w", "hostPath": { "path": "/data" } }],
+                }),
+            ),
+            &[],
         ),
         (
             with(
@@ -196,12 +233,6 @@ fn what_must_be_looked_at_is_found_at_its_place() {
                 "url-certificate spec.triggers[0].template.k8s.source.url",
                 "private-addresses spec.triggers[0].template.k8s.source.url.path",
             ],
-        ),
-        (
-            trigger(
-                json!({ "template": { "name": "t", "k8s": { "source": { "git": { "url": "git@example.com:a/b.git", "filePath": "a.yaml" } } } } }),
-            ),
-            &["git-ssh spec.triggers[0].template.k8s.source.git.url"],
         ),
         (
             trigger(

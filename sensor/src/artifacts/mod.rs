@@ -15,6 +15,8 @@ mod private;
 mod s3;
 mod url;
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,13 +26,13 @@ use tiphys_core::refs::KeyRef;
 use crate::spec::ArtifactSpec;
 use crate::triggers::FireError;
 use file::File;
-use git::{Git, Kept};
+use git::{Around, Git, Kept};
 use network::Network;
 use s3::S3;
 use url::Url;
 
 pub(crate) use file::check as check_file;
-pub(crate) use git::{UrlProblem, check_url as check_git};
+pub(crate) use git::{NEEDS_KEY as NEEDS_SSH_KEY, Place as GitPlace};
 pub(crate) use private::{PRIVATE_ADDRESSES_ANNOTATION, PrivateAddresses};
 pub(crate) use s3::{check_bucket, check_key, endpoint as check_endpoint};
 pub(crate) use url::check as check_http;
@@ -131,14 +133,16 @@ impl Source {
 pub(crate) struct Artifacts {
     network: Network,
     kept: Kept,
+    known_hosts: Arc<[PathBuf]>,
 }
 
 impl Artifacts {
-    /// With these private addresses allowed.
-    pub(crate) fn new(private: PrivateAddresses) -> Self {
+    /// With these private addresses allowed, and ssh servers known by these files.
+    pub(crate) fn new(private: PrivateAddresses, known_hosts: Arc<[PathBuf]>) -> Self {
         Self {
             network: Network::new(private),
             kept: Kept::default(),
+            known_hosts,
         }
     }
 
@@ -153,7 +157,15 @@ impl Artifacts {
                 Source::Config(at) => secrets.config(at).await.map_err(FireError::from_secret),
                 Source::File(file) => file.read().await,
                 Source::Url(url) => url.read(&self.network).await,
-                Source::Git(git) => git.read(&self.network, &self.kept, secrets).await,
+                Source::Git(git) => {
+                    git.read(&Around {
+                        network: &self.network,
+                        kept: &self.kept,
+                        secrets,
+                        known_hosts: &self.known_hosts,
+                    })
+                    .await
+                }
                 Source::S3(s3) => s3.read(&self.network, secrets).await,
             }
         };

@@ -1,9 +1,9 @@
-//! HTTP for sources, confined: the address that is connected to is the one that was checked, on every redirect too;
+//! HTTP and bare connections for sources, confined: the address that is connected to is the one that was checked, on every redirect too;
 //! bodies are bounded; certificates are checked unless the spec says otherwise. Proxies of the environment are not used.
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
+use tokio::net::TcpStream;
 
 use super::private::{PRIVATE_ADDRESSES_ANNOTATION, PrivateAddresses};
 use crate::triggers::FireError;
@@ -89,6 +90,27 @@ impl Network {
         Ok(client)
     }
 
+    /// A connection to a host, at an address that was checked.
+    pub(super) async fn connect(
+        &self,
+        host: &str,
+        port: u16,
+        what: &str,
+    ) -> Result<TcpStream, FireError> {
+        let connect = async || -> Result<TcpStream, Box<dyn Error + Send + Sync>> {
+            let found = resolve(host, port, &self.private).await?;
+            Ok(TcpStream::connect(&*found).await?)
+        };
+        match tokio::time::timeout(CONNECT, connect()).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => match error.downcast::<NotAllowed>() {
+                Ok(refused) => Err(FireError::permanent_from(what, *refused)),
+                Err(error) => Err(FireError::transient(what, error)),
+            },
+            Err(elapsed) => Err(FireError::transient(what, elapsed)),
+        }
+    }
+
     fn clients(&self) -> std::sync::MutexGuard<'_, HashMap<(bool, bool, bool), Client>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -150,22 +172,31 @@ impl Resolve for Checked {
     fn resolve(&self, name: Name) -> Resolving {
         let allowed = Arc::clone(&self.0);
         Box::pin(async move {
-            let host = name.as_str().to_owned();
-            let found: Vec<_> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let refused = found.iter().find(|at| !allowed.allows(&host, at.ip()));
-            let good: Vec<_> = found
-                .iter()
-                .filter(|at| allowed.allows(&host, at.ip()))
-                .copied()
-                .collect();
-            match (good.is_empty(), refused) {
-                (true, Some(at)) => Err(Box::new(NotAllowed {
-                    host,
-                    address: at.ip(),
-                }) as Box<dyn Error + Send + Sync>),
-                _ => Ok(Box::new(good.into_iter()) as Addrs),
-            }
+            let found = resolve(name.as_str(), 0, &allowed).await?;
+            Ok(Box::new(found.into_iter()) as Addrs)
         })
+    }
+}
+
+/// The addresses of a host that are allowed, in the order in which they are tried.
+async fn resolve(
+    host: &str,
+    port: u16,
+    allowed: &PrivateAddresses,
+) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
+    let found: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+    let refused = found.iter().find(|at| !allowed.allows(host, at.ip()));
+    let good: Vec<_> = found
+        .iter()
+        .filter(|at| allowed.allows(host, at.ip()))
+        .copied()
+        .collect();
+    match (good.is_empty(), refused) {
+        (true, Some(at)) => Err(Box::new(NotAllowed {
+            host: host.to_owned(),
+            address: at.ip(),
+        })),
+        _ => Ok(good),
     }
 }
 

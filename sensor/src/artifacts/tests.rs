@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -58,7 +59,8 @@ pub(super) async fn serve(router: Router) -> Server {
 pub(super) fn artifacts(allowed: &str) -> Artifacts {
     let annotations =
         BTreeMap::from([(PRIVATE_ADDRESSES_ANNOTATION.to_owned(), allowed.to_owned())]);
-    Artifacts::new(PrivateAddresses::new(&annotations).unwrap())
+    let private = PrivateAddresses::new(&annotations).unwrap();
+    Artifacts::new(private, Arc::default())
 }
 
 async fn read(artifacts: &Artifacts, source: Value) -> Result<Bytes, FireError> {
@@ -405,7 +407,10 @@ async fn a_file_of_a_repository_is_read_in_every_protocol() {
                 json!({"url": format!("http://127.0.0.1:{}/none.git", server.port)}),
                 "answered 404",
             ),
-            (json!({"url": "git@github.com:o/r.git"}), "git over ssh"),
+            (
+                json!({"url": "git@github.com:o/r.git"}),
+                "git.sshKeySecret must be set",
+            ),
             (json!({"url": "file:///etc"}), "must be a whole URL"),
         ] {
             let error = read(&all, source(more.clone())).await.unwrap_err();

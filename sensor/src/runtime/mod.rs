@@ -15,28 +15,33 @@
 mod again;
 mod attempts;
 mod dead;
+mod decide;
 mod joined;
 mod ledger;
 mod limit;
 mod predecessors;
 mod runner;
+mod settled;
 mod shelf;
 mod single;
 mod store;
+mod tenants;
 mod told;
 mod turns;
+mod unreadable;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tiphys_core::metrics::Metrics;
 use tiphys_core::{Problems, Secrets, Tasks};
-use tiphys_eventbus::{Bus, Start, SubjectPattern, SubscribeError, Subscription};
+use tiphys_eventbus::{Bus, Start, SubjectPattern, SubscribeError, Subscription, Turn};
 use tracing::Instrument as _;
 
-use crate::artifacts::PrivateAddresses;
+use crate::artifacts::{Artifacts, PrivateAddresses};
 use crate::prepared::{Owner, Prepared};
 use crate::record::{Labels, Recorder};
 use crate::spec::{Sensor, SensorSpec, StartFrom, TriggerSpec, template_engine};
@@ -47,11 +52,17 @@ use ledger::Ledger;
 use limit::Limit;
 use predecessors::predecessors;
 use runner::Runner;
+use settled::Remembered;
 use store::Store;
+pub use tenants::{Cleared, Tenant};
 use turns::Turns;
 
 /// How long a message may stay without a sign before it is delivered again.
 pub(crate) const ACK_WAIT: Duration = Duration::from_secs(30);
+
+/// The same where one process at a time runs a trigger: whoever follows one that was killed waits so long for what it had
+/// in hand.
+const SINGLE_ACK_WAIT: Duration = Duration::from_secs(10);
 
 /// How long a stopping sensor finishes what it has in hand.
 const GRACE: Duration = Duration::from_secs(20);
@@ -111,6 +122,37 @@ pub enum StartError {
     },
 }
 
+/// What a sensor reaches from where it runs.
+#[derive(Clone)]
+pub struct Reach {
+    /// The API that triggers act on.
+    pub client: kube::Client,
+    /// Where secret and config map values are read from.
+    pub secrets: Arc<dyn Secrets>,
+    /// The files by whose host keys ssh servers are known, as OpenSSH writes them.
+    pub known_hosts: Arc<[PathBuf]>,
+}
+
+/// Where a sensor runs: its bus, and whether it is this process's turn at what only one process may run.
+pub struct Seat {
+    bus: Bus,
+    turn: Turn,
+}
+
+impl From<Bus> for Seat {
+    /// For a process that is alone.
+    fn from(bus: Bus) -> Self {
+        let turn = Turn::alone();
+        Self { bus, turn }
+    }
+}
+
+impl From<(Bus, Turn)> for Seat {
+    fn from((bus, turn): (Bus, Turn)) -> Self {
+        Self { bus, turn }
+    }
+}
+
 /// Starts sensors.
 #[derive(Debug, Clone, Copy)]
 pub struct SensorRuntime;
@@ -150,9 +192,8 @@ impl SensorRuntime {
     /// [`StartError`]; nothing runs then.
     pub async fn start(
         object: SensorObject,
-        bus: Bus,
-        client: kube::Client,
-        secrets: Arc<dyn Secrets>,
+        seat: impl Into<Seat>,
+        reach: Reach,
         metrics: &Metrics,
         records: &Recorder,
         tasks: &Tasks,
@@ -163,6 +204,7 @@ impl SensorRuntime {
             annotations,
             spec,
         } = object;
+        let Seat { bus, turn } = seat.into();
         let engine = template_engine(&annotations).unwrap_or_default();
         let start = StartFrom::new(&annotations).map_err(StartError::Invalid)?;
         let mut problems = Problems::default();
@@ -192,12 +234,17 @@ impl SensorRuntime {
         let known = forget_others(&bus, &prefix, &wanted).await;
 
         let private = PrivateAddresses::new(&annotations).map_err(StartError::Invalid)?;
-        let world = Arc::new(World::new(client, secrets, private));
+        let artifacts = Artifacts::new(private, reach.known_hosts);
+        let world = Arc::new(World::new(reach.client, reach.secrets, artifacts));
         let letters = Arc::new(DeadLetters::new(bus.clone()));
         let tasks = tasks.child();
         let mut runners = Vec::new();
         for (made, trigger) in prepared {
-            let subscription = subscription(durable(&made.name), &made, start.start());
+            let mut subscription = subscription(durable(&made.name), &made, start.start());
+            let single = trigger.is_single();
+            if single {
+                subscription.ack_wait = SINGLE_ACK_WAIT;
+            }
             let subscriber = bus
                 .subscribe_after(subscription.clone(), predecessors(&name, &made))
                 .await
@@ -215,7 +262,10 @@ impl SensorRuntime {
                 ledger.drop_carried(usize::MAX);
             }
             let runner = Runner {
-                limit: trigger.rate_limit.as_ref().map(Limit::new),
+                limit: trigger
+                    .rate_limit
+                    .as_ref()
+                    .map(|limit| Limit::new(limit, &bus, &subscription.durable)),
                 at_least_once: trigger.at_least_once != Some(false),
                 prepared: made,
                 subscription,
@@ -227,6 +277,8 @@ impl SensorRuntime {
                 away: AtomicBool::new(false),
                 confirmed: Mutex::default(),
                 records: records.clone(),
+                holder: if single { turn.clone() } else { Turn::alone() },
+                settled: Remembered::default(),
                 turns: (!trigger.order_by.is_empty()).then(|| Turns::new(&trigger.order_by)),
                 since: start.since(),
                 labels: Arc::new(labels),
@@ -262,19 +314,32 @@ impl SensorRuntime {
         })
     }
 
-    /// Removes everything that a deleted sensor leaves on the bus: its consumers and held events.
+    /// Removes everything that a deleted sensor leaves on the bus: its consumers and held events. Says whether there was
+    /// anything.
     ///
     /// # Errors
     /// When the bus cannot be reached; it can be done again.
-    pub async fn forget(bus: &Bus, namespace: &str, name: &str) -> Result<(), SubscribeError> {
+    pub async fn forget(bus: &Bus, namespace: &str, name: &str) -> Result<bool, SubscribeError> {
         let owner = Owner {
             namespace: namespace.to_owned(),
             sensor: name.to_owned(),
         };
-        for durable in bus.durables(&durable_prefix(&owner)).await? {
-            forget(bus, &durable).await?;
+        let prefix = durable_prefix(&owner);
+        let durables = bus.durables(&prefix).await?;
+        for durable in &durables {
+            forget(bus, durable).await?;
         }
-        Ok(())
+        // Somebody may have deleted a consumer whose state is there still.
+        let held = Store::forget_all(bus, &prefix).await?;
+        Ok(held || !durables.is_empty())
+    }
+
+    /// Ends the account of triggers that are gone: what this process still counts as pending never comes back.
+    pub fn close_account(metrics: &Metrics, namespace: &str, sensor: &str, triggers: &[String]) {
+        for trigger in triggers {
+            let counters = metrics.trigger(namespace, sensor, trigger);
+            Ledger::new(counters).drop_carried(usize::MAX);
+        }
     }
 }
 
@@ -339,6 +404,7 @@ async fn forget_others(bus: &Bus, prefix: &str, wanted: &[String]) -> Vec<String
 
 async fn forget(bus: &Bus, durable: &str) -> Result<(), SubscribeError> {
     Store::forget(bus, durable).await?;
+    Limit::forget(bus, durable).await?;
     bus.forget(durable).await
 }
 

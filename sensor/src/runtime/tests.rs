@@ -14,7 +14,7 @@ use tiphys_core::refs::KeyRef;
 use tiphys_core::{Event, Secret, SecretError, Secrets, Tasks};
 use tiphys_eventbus::{Bus, EmbeddedConfig, Publish as _};
 
-use super::{RunningSensor, SensorObject, SensorRuntime, StartError};
+use super::{Reach, RunningSensor, SensorObject, SensorRuntime, StartError};
 use crate::record::{RecordLimits, Recorder};
 use crate::testing::{event, yaml};
 
@@ -97,8 +97,11 @@ impl World {
         SensorRuntime::start(
             object,
             bus,
-            client,
-            Arc::new(NoSecrets),
+            Reach {
+                client,
+                secrets: Arc::new(NoSecrets),
+                known_hosts: Arc::default(),
+            },
             &self.metrics,
             &self.records,
             &self.tasks,

@@ -9,7 +9,7 @@ use tiphys_core::Problems;
 use tiphys_core::refs::KeyRef;
 
 use crate::artifacts::{
-    UrlProblem, check_bucket, check_endpoint, check_file, check_git, check_http, check_key,
+    GitPlace, NEEDS_SSH_KEY, check_bucket, check_endpoint, check_file, check_http, check_key,
 };
 
 /// Where an object is read from; of several the first in the order s3, inline, file, url, git, configmap, resource.
@@ -141,7 +141,7 @@ pub struct GitSourceSpec {
     /// The private key of a GitHub app.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub github_app: Option<GithubAppSpec>,
-    /// A private key for ssh.
+    /// A private key for ssh; the key `known_hosts` of the same Secret may hold the server's host keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssh_key_secret: Option<KeyRef>,
     /// A branch; `master` where nothing is said.
@@ -156,7 +156,7 @@ pub struct GitSourceSpec {
     /// A further remote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remote: Option<GitRemoteSpec>,
-    /// Does not check the ssh server's key.
+    /// Takes whatever host key the ssh server shows.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub insecure_ignore_host_key: bool,
 }
@@ -375,21 +375,10 @@ impl GitSourceSpec {
             remote,
             insecure_ignore_host_key,
         } = self;
-        // A URL of ssh is right, only that this build cannot read from it.
-        let at = |text: &str| match check_git(text) {
-            Err(UrlProblem::Other) => Err(UrlProblem::Other.must().to_owned()),
-            Ok(_) | Err(UrlProblem::Ssh) => Ok(()),
-        };
+        let at =
+            |text: &str| GitPlace::parse(text).map_or_else(|must| Err(must.to_owned()), |_| Ok(()));
         problems.require("url", url, " to the repository");
         must("url", url, at, problems);
-        if check_git(url).err() == Some(UrlProblem::Ssh) {
-            problems.at("url", |problems| {
-                problems.warning(
-                    "is of ssh, which is not supported yet, so the Sensor does not start; use https:// with creds or \
-                     githubApp",
-                );
-            });
-        }
         problems.require("filePath", file_path, " to a file in the repository");
         for (key, path) in [("filePath", file_path), ("cloneDirectory", clone_directory)] {
             if let Some(bad) = ["..", "~", "\\"].iter().find(|bad| path.contains(**bad)) {
@@ -444,15 +433,38 @@ impl GitSourceSpec {
                 }
             });
         }
-        if ssh_key_secret.is_some() && check_git(url).is_ok() {
-            problems.at("sshKeySecret", |problems| {
-                problems.warning("has no effect: the url is not of ssh");
-            });
-        }
-        if *insecure_ignore_host_key && check_git(url).is_ok() {
-            problems.at("insecureIgnoreHostKey", |problems| {
-                problems.warning("has no effect: the url is not of ssh");
-            });
+        validate_reference("sshKeySecret", ssh_key_secret.as_ref(), problems);
+        let further = remote.iter().flat_map(|remote| &remote.urls);
+        let places: Vec<GitPlace> = further
+            .chain([url])
+            .filter_map(|text| GitPlace::parse(text).ok())
+            .collect();
+        if places.iter().any(GitPlace::is_ssh) {
+            if ssh_key_secret.is_none() {
+                problems.at("sshKeySecret", |problems| problems.error(NEEDS_SSH_KEY));
+            }
+            let no_http = places.iter().all(GitPlace::is_ssh);
+            for (key, set) in [
+                ("creds", creds.is_some()),
+                ("githubApp", github_app.is_some()),
+            ] {
+                if set && no_http {
+                    problems.at(key, |problems| {
+                        problems.warning("has no effect: the url is of ssh");
+                    });
+                }
+            }
+        } else if !places.is_empty() {
+            for (key, set) in [
+                ("sshKeySecret", ssh_key_secret.is_some()),
+                ("insecureIgnoreHostKey", *insecure_ignore_host_key),
+            ] {
+                if set {
+                    problems.at(key, |problems| {
+                        problems.warning("has no effect: the url is not of ssh");
+                    });
+                }
+            }
         }
     }
 }

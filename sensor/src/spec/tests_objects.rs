@@ -140,7 +140,24 @@ fn sources_are_confined_before_they_are_read() {
         (
             "{git: {url: 'git@host:o/r', filePath: a.yaml, sshKeySecret: {name: s, key: k}}}"
                 .to_owned(),
-            "warning: source.git.url: is of ssh, which is not supported yet",
+            "",
+        ),
+        (
+            "{git: {url: 'ssh://git@host:2222/o/r.git', filePath: a.yaml}}".to_owned(),
+            "source.git.sshKeySecret: must be set, to a private key in a Secret: the url is of ssh",
+        ),
+        (
+            "{git: {url: 'git@host:o/r', filePath: a.yaml, sshKeySecret: {name: s}}}".to_owned(),
+            "source.git.sshKeySecret.key: must be set",
+        ),
+        (
+            "{git: {url: 'git@host:o/r', filePath: a.yaml, creds: {}, sshKeySecret: {name: s, key: k}}}"
+                .to_owned(),
+            "warning: source.git.creds: has no effect: the url is of ssh",
+        ),
+        (
+            "{git: {url: 'https://host/r', filePath: a, insecureIgnoreHostKey: true}}".to_owned(),
+            "warning: source.git.insecureIgnoreHostKey: has no effect: the url is not of ssh",
         ),
         (
             "{git: {url: '/etc', filePath: a.yaml}}".to_owned(),

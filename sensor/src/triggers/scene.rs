@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tiphys_cluster::{Cluster, kinds};
 
 use super::{BuildContext, Effect, FireError, Fired, Firing, FiringId, World};
-use crate::artifacts::PrivateAddresses;
+use crate::artifacts::{Artifacts, PrivateAddresses};
 use crate::document::Events;
 use crate::parameters::Notes;
 use crate::spec::{ArtifactSpec, TemplateEngine, TriggerTemplateSpec};
@@ -29,8 +29,9 @@ impl Scene {
         let cluster = Cluster::in_memory(&[kinds::CORE, kinds::ARGO].concat()).unwrap();
         let client = cluster.client("ns");
         let private = PrivateAddresses::new(&BTreeMap::new()).unwrap();
+        let artifacts = Artifacts::new(private, Arc::default());
         Self {
-            world: World::new(client.clone(), Arc::new(NoSecrets), private),
+            world: World::new(client.clone(), Arc::new(NoSecrets), artifacts),
             client,
             events: events(&[("d", r#"{"n":9007199254740993,"who":"ann"}"#)]),
             _cluster: cluster,

@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use super::FireError;
 use super::api::At;
 use super::http_client::Clients;
-use crate::artifacts::{Artifacts, PrivateAddresses};
+use crate::artifacts::Artifacts;
 
 /// The outside of one sensor.
 pub(crate) struct World {
@@ -85,17 +85,17 @@ struct LiveMetadata {
 }
 
 impl World {
-    /// With sources that may be read from these private addresses.
+    /// With what reads sources.
     pub(crate) fn new(
         client: kube::Client,
         secrets: Arc<dyn Secrets>,
-        private: PrivateAddresses,
+        artifacts: Artifacts,
     ) -> Self {
         Self {
             client,
             secrets,
             http: Clients::default(),
-            artifacts: Artifacts::new(private),
+            artifacts,
             places: Mutex::default(),
             logged: Mutex::default(),
             actor: OnceCell::new(),
@@ -247,12 +247,5 @@ impl Place {
         } else {
             format!("/{root}/{version}/{plural}")
         }
-    }
-
-    /// The API group; empty for Kubernetes' own core.
-    pub(crate) fn group(&self) -> &str {
-        self.api_version
-            .split_once('/')
-            .map_or("", |(group, _)| group)
     }
 }

@@ -13,7 +13,7 @@ use tiphys_core::refs::KeyRef;
 use tiphys_core::{Event, Secret, SecretError, Secrets, Tasks};
 use tiphys_eventbus::{Bus, EmbeddedConfig, Health, JetStreamConfig, Publish as _};
 use tiphys_sensor::{
-    Decision, RecordLimits, Recorder, RunningSensor, Sensor, SensorObject, SensorRuntime,
+    Decision, Reach, RecordLimits, Recorder, RunningSensor, Sensor, SensorObject, SensorRuntime,
     StartError,
 };
 use tiphys_tests::{Nats, NatsOptions, eventually, eventually_ok, temp_dir};
@@ -99,9 +99,13 @@ impl Inside {
         object: SensorObject,
     ) -> Result<RunningSensor, StartError> {
         let (bus, client) = (self.bus.clone(), self.client.clone());
-        let secrets = Arc::new(NoSecrets);
+        let reach = Reach {
+            client,
+            secrets: Arc::new(NoSecrets),
+            known_hosts: Arc::default(),
+        };
         let (metrics, records) = (&self.metrics, &self.records);
-        SensorRuntime::start(object, bus, client, secrets, metrics, records, &self.tasks).await
+        SensorRuntime::start(object, bus, reach, metrics, records, &self.tasks).await
     }
 
     pub(crate) async fn start(&self, object: SensorObject) -> RunningSensor {

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use tiphys_cluster::{Cluster, kinds};
 use tiphys_controller::secrets::FileSecrets;
-use tiphys_controller::{HostOptions, Kind};
+use tiphys_controller::{HostOptions, Kind, Tidying};
 use tiphys_core::manifest::Document;
 use tiphys_core::metrics::Metrics;
 
 use super::{Object, cluster_client, needs_cluster};
 use crate::commands::run::{good, ports, report};
-use crate::files;
 use crate::session::Session;
+use crate::{files, known_hosts};
 
 /// The namespace of objects that name none.
 const NAMESPACE: &str = "default";
@@ -60,7 +60,10 @@ pub(super) async fn options(
     Ok(HostOptions {
         target,
         secrets: Some(Arc::new(secrets)),
+        known_hosts: known_hosts::files().into(),
         linger: args.linger(0),
+        // Other files may have more Sensors of the same bus.
+        tidying: Tidying::Nobody,
         ..HostOptions::local(objects, data_dir, ports, metrics)
     })
 }

@@ -3,11 +3,12 @@
 use anyhow::Context as _;
 use kube::api::DynamicObject;
 use kube::{Api, Client, Config};
-use tiphys_controller::{Buses, HostOptions, Kind, Ports, Readiness, Scope, StatusWriting};
+use tiphys_controller::{Buses, HostOptions, Kind, Ports, Readiness, Scope, StatusWriting, Tidying};
 use tiphys_core::metrics::Metrics;
 
 use super::{LINGER_SECS, Object};
 use crate::commands::run::ports;
+use crate::known_hosts;
 
 pub(super) async fn options(
     args: &Object,
@@ -37,11 +38,13 @@ pub(super) async fn options(
         buses: Buses::Cluster,
         ports: Ports::AsSpecified(ports(&args.publish, &args.bind)?),
         secrets: None,
+        known_hosts: known_hosts::files().into(),
         data_dir: args.data_dir.clone(),
         metrics,
         // The controller's word on it says more, and two writers would take turns.
         status: StatusWriting::Elsewhere,
         replicas: args.replicas(kind, &namespace, name),
+        tidying: Tidying::Controller { bus_uid: None },
         readiness: Readiness::Each,
         linger: args.linger(if in_pod { LINGER_SECS } else { 0 }),
     })

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use tiphys_controller::given::{self, Given};
 use tiphys_controller::secrets::FileSecrets;
-use tiphys_controller::{Buses, HostOptions, Kind, Ports, Readiness, Scope, StatusWriting};
+use tiphys_controller::{Buses, HostOptions, Kind, Ports, Readiness, Scope, StatusWriting, Tidying};
 use tiphys_core::metrics::Metrics;
 
 use super::{LINGER_SECS, Object, cluster_client, needs_cluster};
 use crate::commands::run::ports;
+use crate::known_hosts;
 
 /// The object in the environment, if there is one.
 pub(crate) fn given(kind: Kind) -> anyhow::Result<Option<Given>> {
@@ -24,7 +25,8 @@ pub(crate) fn given(kind: Kind) -> anyhow::Result<Option<Given>> {
         }
     }
     let config = variable("EVENTBUS_CONFIG").unwrap_or_default();
-    Ok(Some(Given::read(kind, &object, &config)?))
+    let given = Given::read(kind, &object, &config)?;
+    Ok(Some(given.on_bus(variable(given::BUS_UID))))
 }
 
 #[expect(
@@ -55,9 +57,17 @@ pub(super) async fn options(
         buses: Buses::Cluster,
         ports: Ports::AsSpecified(ports(&args.publish, &args.bind)?),
         secrets: Some(Arc::new(secrets)),
+        known_hosts: known_hosts::files().into(),
         data_dir: args.data_dir.clone(),
         metrics,
         status: StatusWriting::Elsewhere,
+        tidying: match given.bus_uid {
+            Some(bus_uid) => Tidying::Controller {
+                bus_uid: Some(bus_uid),
+            },
+            // Nobody says which EventBus it is.
+            None => Tidying::Nobody,
+        },
         readiness: Readiness::Each,
         linger: args.linger(LINGER_SECS),
     })

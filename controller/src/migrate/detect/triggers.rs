@@ -69,20 +69,6 @@ pub(in super::super) fn private_source(look: &Look<'_>, places: &mut Vec<Place>)
     }
 }
 
-pub(in super::super) fn git_ssh(look: &Look<'_>, places: &mut Vec<Place>) {
-    for source in artifacts(look) {
-        let Some(git) = source.get("git") else {
-            continue;
-        };
-        let url = git.text("url");
-        // The short form is user@host:path.
-        let short = !url.contains("://") && url.contains('@') && url.contains(':');
-        if url.starts_with("ssh:") || short {
-            places.push(Place::with(git.path.key("url"), url));
-        }
-    }
-}
-
 /// The host of a URL, without user and port.
 fn host(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);

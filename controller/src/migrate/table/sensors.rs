@@ -88,13 +88,13 @@ pub(super) const ROWS: &[Difference] = &[
     row(
         "own-consumers",
         "one consumer for each trigger and subject, its name hashed to 32 bits; events held for a condition are kept under Argo's keys",
-        "one consumer for each trigger, its name unambiguous, and a state of its own: a Sensor that is moved begins anew",
+        "one consumer for each trigger, its name unambiguous, and a state of its own: a Sensor that is moved goes on where Argo's consumers ended, but what Argo's held for a condition is not carried over",
         "names collided, and reordering a condition skipped events",
     )
     .found(
         Differs,
-        "for the move set the annotation tiphys.dev/start-from to the time at which Argo's pod was stopped; held halves of conditions begin empty",
-        sensors::own_consumers,
+        "move when nothing is held, or send the events again that met no partner yet",
+        sensors::held_halves,
     ),
     row(
         "dead-events",
@@ -224,14 +224,9 @@ pub(super) const ROWS: &[Difference] = &[
     ),
     row(
         "git-ssh",
-        "a `git` source may be read over ssh, with `sshKeySecret`",
-        "over https and http only; a Sensor with another URL does not start",
-        "ssh is not supported yet",
-    )
-    .found(
-        Stops,
-        "read it over https, with creds or githubApp",
-        triggers::git_ssh,
+        "a `git` source over ssh logs in as `git`, and knows a server by the files of `SSH_KNOWN_HOSTS`, or by `~/.ssh/known_hosts` and `/etc/ssh/ssh_known_hosts`",
+        "as the user that the URL names, else as `git`; by the key `known_hosts` of the same Secret too, and GitHub, GitLab, Bitbucket and Azure DevOps by the keys that they publish",
+        "a host key belongs beside the key that is shown to the host, and pods have neither file",
     ),
     row(
         "git-no-clone",

@@ -1,14 +1,22 @@
-//! A file in a git repository over HTTP: the newest commit of a branch or tag, and of it only what leads to the file.
-//! It keeps no clone on disk and runs no program.
+//! A file in a git repository, over HTTP or ssh: the newest commit of a branch or tag, and of it only what leads to the
+//! file. It keeps no clone on disk and runs no program.
 //!
 //! ```text
-//! reference ──wire::refs──▶ commit ──wire::fetch──▶ pack ──tree walk──▶ the file
+//! Place ──http │ ssh──▶ Remote ──resolve──▶ commit ──fetch──▶ Pack ──walk──▶ the file
 //! ```
 
+mod access;
+mod answers;
+mod http;
+mod lines;
+mod oid;
 mod pack;
-mod wire;
+mod place;
+mod remote;
+mod ssh;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -17,23 +25,32 @@ use tiphys_core::refs::KeyRef;
 use tiphys_core::{Secret, Secrets};
 
 use super::github_app::{GithubApp, Tokens};
-use super::network::{self, Network, Trust};
+use super::network::{Network, Trust};
 use super::{LARGEST, cannot_read};
 use crate::spec::GitSourceSpec;
 use crate::triggers::FireError;
-use pack::{Found, Oid, Pack, PackError};
-use wire::{Remote, Want};
+use access::Access;
+use http::Http;
+use oid::Oid;
+use pack::{Found, Pack, PackError};
+use remote::{MOST_REFS, Remote, Want, Way};
+
+pub(crate) use place::Place;
 
 /// How many files are kept by their commit.
 const KEPT: usize = 32;
 
+/// What a repository behind ssh must have.
+pub(crate) const NEEDS_KEY: &str = "must be set, to a private key in a Secret: the url is of ssh";
+
 /// A file in a git repository.
 #[derive(Clone)]
 pub(crate) struct Git {
-    urls: Vec<Url>,
+    places: Vec<Place>,
     wanted: String,
     path: Vec<String>,
     auth: Auth,
+    ssh: Option<Access>,
 }
 
 #[derive(Clone)]
@@ -59,25 +76,24 @@ pub(super) struct Kept {
     tokens: Tokens,
 }
 
+/// What a repository is read with.
+pub(super) struct Around<'a> {
+    pub(super) network: &'a Network,
+    pub(super) kept: &'a Kept,
+    pub(super) secrets: &'a dyn Secrets,
+    /// Files of host keys, as ssh has them.
+    pub(super) known_hosts: &'a [PathBuf],
+}
+
 impl Git {
     pub(super) fn new(spec: &GitSourceSpec) -> Result<Self, FireError> {
         let further = spec.remote.iter().flat_map(|remote| &remote.urls);
-        let mut urls = Vec::new();
-        for text in further.chain([&spec.url]) {
-            match check_url(text) {
-                Ok(url) => urls.push(url),
-                Err(UrlProblem::Ssh) => {
-                    return Err(FireError::unsupported(format!(
-                        "git over ssh, as {text:?} (use https:// with creds or githubApp)",
-                    )));
-                }
-                Err(UrlProblem::Other) => {
-                    return Err(FireError::permanent(format!(
-                        "git.url {}",
-                        UrlProblem::Other.must()
-                    )));
-                }
-            }
+        let places = further.chain([&spec.url]).map(|text| Place::parse(text));
+        let places = places
+            .collect::<Result<Vec<Place>, _>>()
+            .map_err(|must| FireError::permanent(format!("git.url {must}")))?;
+        if places.iter().any(Place::is_ssh) && spec.ssh_key_secret.is_none() {
+            return Err(needs_key());
         }
         let path = check_path(&spec.file_path)
             .map_err(|why| FireError::permanent(format!("git.filePath {why}")))?;
@@ -99,27 +115,26 @@ impl Git {
             Auth::None
         };
         Ok(Self {
-            urls,
+            places,
             wanted: wanted(spec),
             path,
             auth,
+            ssh: spec.ssh_key_secret.clone().map(|key| Access {
+                key,
+                any_host_key: spec.insecure_ignore_host_key,
+            }),
         })
     }
 
     pub(super) fn shown(&self) -> String {
-        let url = self.urls.first().map(network::shown).unwrap_or_default();
-        format!("{} at {} of {url}", self.path.join("/"), self.wanted)
+        let place = self.places.first().map(Place::shown).unwrap_or_default();
+        format!("{} at {} of {place}", self.path.join("/"), self.wanted)
     }
 
-    pub(super) async fn read(
-        &self,
-        network: &Network,
-        kept: &Kept,
-        secrets: &dyn Secrets,
-    ) -> Result<Bytes, FireError> {
+    pub(super) async fn read(&self, around: &Around<'_>) -> Result<Bytes, FireError> {
         let mut last = None;
-        for url in &self.urls {
-            match self.read_from(url, network, kept, secrets).await {
+        for place in &self.places {
+            match self.read_from(place, around).await {
                 Ok(bytes) => return Ok(bytes),
                 // The first place that says no for good must not hide one that may be back.
                 Err(error) if error.is_transient() => return Err(error),
@@ -129,34 +144,44 @@ impl Git {
         Err(last.unwrap_or_else(|| FireError::permanent("git.url must be set")))
     }
 
-    async fn read_from(
-        &self,
-        url: &Url,
-        network: &Network,
-        kept: &Kept,
-        secrets: &dyn Secrets,
-    ) -> Result<Bytes, FireError> {
+    async fn read_from(&self, place: &Place, around: &Around<'_>) -> Result<Bytes, FireError> {
         let what = cannot_read(self.shown());
-        let login = self.login(url, network, kept, secrets).await?;
-        let client = network.client(url, &Trust::default())?;
-        let mut remote = Remote::open(client, url, login, what.clone()).await?;
+        let mut remote = match place {
+            Place::Http(url) => self.over_http(url, around, what.clone()).await?,
+            Place::Ssh(place) => {
+                let access = self.ssh.as_ref().ok_or_else(needs_key)?;
+                access.open(place, around, what.clone()).await?
+            }
+        };
+        let file = self.file(&mut remote, place, around.kept, &what).await;
+        remote.close().await;
+        file
+    }
+
+    async fn file(
+        &self,
+        remote: &mut Remote,
+        place: &Place,
+        kept: &Kept,
+        what: &str,
+    ) -> Result<Bytes, FireError> {
         let commit = match Oid::parse(&self.wanted) {
             Some(commit) => commit,
             None => remote.resolve(&self.wanted).await?,
         };
-        let key = (network::shown(url), self.path.join("/"));
+        let key = (place.shown(), self.path.join("/"));
         if let Some((of, file)) = kept.lock().get(&key)
             && *of == commit
         {
             return Ok(file.clone());
         }
         let pack = remote.fetch(commit, Want::Commit).await?;
-        let file = match self.look(pack, commit, &what).await? {
+        let file = match self.look(pack, commit, what).await? {
             Found::File(file) => file,
             // The repository sends files one by one: what came was the way to this one.
             Found::Absent(blob) => {
                 let pack = remote.fetch(blob, Want::Blob).await?;
-                blocking(what.clone(), move || pack.into_blob(blob, LARGEST)).await?
+                blocking(what.to_owned(), move || pack.into_blob(blob, LARGEST)).await?
             }
         };
         let mut files = kept.lock();
@@ -167,18 +192,30 @@ impl Git {
         Ok(file)
     }
 
+    async fn over_http(
+        &self,
+        url: &Url,
+        around: &Around<'_>,
+        what: String,
+    ) -> Result<Remote, FireError> {
+        let login = self.login(url, around).await?;
+        let client = around.network.client(url, &Trust::default())?;
+        let (http, said) = Http::open(client, url, login, &what, MOST_REFS).await?;
+        Remote::new(Way::Http(http), said, what)
+    }
+
     async fn look(&self, pack: Pack, commit: Oid, what: &str) -> Result<Found, FireError> {
         let path = self.path.clone();
         blocking(what.to_owned(), move || pack.walk(commit, &path, LARGEST)).await
     }
 
-    async fn login(
-        &self,
-        url: &Url,
-        network: &Network,
-        kept: &Kept,
-        secrets: &dyn Secrets,
-    ) -> Result<Option<Login>, FireError> {
+    async fn login(&self, url: &Url, around: &Around<'_>) -> Result<Option<Login>, FireError> {
+        let Around {
+            network,
+            kept,
+            secrets,
+            ..
+        } = around;
         match &self.auth {
             Auth::None => Ok(None),
             Auth::Basic { username, password } => {
@@ -193,10 +230,14 @@ impl Git {
             }
             Auth::App(app) => Ok(Some(Login {
                 user: Secret::new("x-access-token"),
-                password: app.token(url, &kept.tokens, network, secrets).await?,
+                password: app.token(url, &kept.tokens, network, *secrets).await?,
             })),
         }
     }
+}
+
+fn needs_key() -> FireError {
+    FireError::permanent(format!("git.sshKeySecret {NEEDS_KEY}"))
 }
 
 impl Kept {
@@ -235,36 +276,6 @@ fn wanted(spec: &GitSourceSpec) -> String {
         return format!("refs/heads/{branch}");
     }
     "refs/heads/master".to_owned()
-}
-
-/// Why a repository's URL cannot be read from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum UrlProblem {
-    /// It needs ssh.
-    Ssh,
-    /// It is nothing that is known.
-    Other,
-}
-
-impl UrlProblem {
-    /// What must hold.
-    pub(crate) const fn must(self) -> &'static str {
-        match self {
-            Self::Ssh => "must begin with https://",
-            Self::Other => "must be a whole URL, as https://host/repository.git",
-        }
-    }
-}
-
-/// A URL that can be read from.
-pub(crate) fn check_url(text: &str) -> Result<Url, UrlProblem> {
-    match Url::parse(text) {
-        Ok(url) if ["http", "https"].contains(&url.scheme()) && url.has_host() => Ok(url),
-        Ok(url) if ["ssh", "git+ssh", "ssh+git"].contains(&url.scheme()) => Err(UrlProblem::Ssh),
-        // The short form of ssh: user@host:path.
-        Err(_) if text.contains('@') && text.contains(':') => Err(UrlProblem::Ssh),
-        _ => Err(UrlProblem::Other),
-    }
 }
 
 /// The steps of a path in a repository, or what must hold.
@@ -307,24 +318,6 @@ mod tests {
         ] {
             let (reference, tag, branch) = asked;
             assert_eq!(spec(reference, tag, branch), expected);
-        }
-    }
-
-    #[test]
-    fn only_http_is_read_from_and_ssh_is_named() {
-        for (text, expected) in [
-            ("https://github.com/o/r.git", None),
-            ("http://host:3000/o/r", None),
-            ("git@github.com:o/r.git", Some(UrlProblem::Ssh)),
-            ("ssh://git@github.com/o/r.git", Some(UrlProblem::Ssh)),
-            ("git://host/r", Some(UrlProblem::Other)),
-            ("file:///etc", Some(UrlProblem::Other)),
-            ("/etc", Some(UrlProblem::Other)),
-            ("../r", Some(UrlProblem::Other)),
-            ("ext::sh -c touch% /tmp/x", Some(UrlProblem::Other)),
-            ("", Some(UrlProblem::Other)),
-        ] {
-            assert_eq!(check_url(text).err(), expected, "{text}");
         }
     }
 

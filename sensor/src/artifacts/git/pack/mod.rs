@@ -1,12 +1,18 @@
 //! A pack of git objects as a server sends it: objects found by their hash, files by their path.
 //! Everything is bounded: a pack that is hostile costs a known amount of time and memory.
 
+mod delta;
+mod tree;
+
 use std::collections::HashMap;
-use std::fmt;
 
 use bytes::Bytes;
 use flate2::{Decompress, FlushDecompress, Status};
 use sha1::{Digest as _, Sha1};
+
+use super::oid::Oid;
+
+pub(super) use tree::Found;
 
 /// How many objects a pack may hold.
 const MOST_OBJECTS: u32 = 1_000_000;
@@ -19,13 +25,6 @@ const MOST_OBJECT: usize = 32 * 1024 * 1024;
 
 /// How many changes may lie between an object and what it is made from.
 const MOST_DELTAS: usize = 4096;
-
-/// How many tags may point to tags, one after the other.
-const MOST_TAGS: usize = 8;
-
-/// The name of an object.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Oid([u8; 20]);
 
 /// Why a pack does not give the file.
 #[derive(Debug, thiserror::Error)]
@@ -44,14 +43,6 @@ pub(super) enum PackError {
     NotAFile(String),
     #[error("{0:?} is in another repository, as a submodule")]
     Submodule(String),
-}
-
-/// What is at the end of a path.
-pub(super) enum Found {
-    /// The file.
-    File(Bytes),
-    /// Its name; the pack does not have it.
-    Absent(Oid),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,33 +75,6 @@ pub(super) struct Pack {
     /// Entries whose names are not known yet.
     unnamed: Vec<usize>,
     work: usize,
-}
-
-impl Oid {
-    /// Reads 40 hexadecimal digits.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        if text.len() != 40 || !text.is_ascii() {
-            return None;
-        }
-        let mut oid = [0; 20];
-        for (byte, digits) in oid.iter_mut().zip(text.as_bytes().chunks(2)) {
-            let digits = str::from_utf8(digits).ok()?;
-            *byte = u8::from_str_radix(digits, 16).ok()?;
-        }
-        Some(Self(oid))
-    }
-}
-
-impl fmt::Display for Oid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Oid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
 }
 
 impl Kind {
@@ -335,7 +299,7 @@ impl Pack {
         let mut bytes = self.whole(index)?;
         for index in deltas.into_iter().rev() {
             let delta = self.whole(index)?;
-            bytes = apply(&bytes, &delta)?;
+            bytes = delta::apply(&bytes, &delta)?;
             self.work = self.work.saturating_add(bytes.len());
         }
         Ok(Some((kind, bytes)))
@@ -351,168 +315,4 @@ impl Pack {
         self.inflate(at, size, |part| bytes.extend_from_slice(part))?;
         Ok(bytes)
     }
-
-    /// Goes from a commit, or a tag of one, along a path to a file.
-    pub(super) fn walk(
-        mut self,
-        commit: Oid,
-        path: &[String],
-        most: usize,
-    ) -> Result<Found, PackError> {
-        let mut at = commit;
-        for _ in 0..MOST_TAGS {
-            match self.object(at)? {
-                Some((Kind::Tag, text)) => at = named(&text, b"object ")?,
-                Some((Kind::Commit, text)) => {
-                    at = named(&text, b"tree ")?;
-                    break;
-                }
-                Some((Kind::Tree, _)) => break,
-                Some((Kind::Blob, _)) => return Err(PackError::NotAFile(at.to_string())),
-                None => return Err(PackError::Damaged("the commit is not in it")),
-            }
-        }
-        let mut shown = String::new();
-        let mut steps = path.iter().peekable();
-        while let Some(step) = steps.next() {
-            let Some((Kind::Tree, tree)) = self.object(at)? else {
-                return Err(PackError::Damaged("a folder is not in it"));
-            };
-            shown = if shown.is_empty() {
-                step.clone()
-            } else {
-                format!("{shown}/{step}")
-            };
-            let (mode, oid) =
-                child(&tree, step.as_bytes())?.ok_or_else(|| PackError::NoFile(shown.clone()))?;
-            let last = steps.peek().is_none();
-            match mode {
-                Mode::Link => return Err(PackError::Link(shown)),
-                Mode::Submodule => return Err(PackError::Submodule(shown)),
-                Mode::Folder if last => return Err(PackError::NotAFile(shown)),
-                Mode::File if !last => return Err(PackError::NoFile(path.join("/"))),
-                Mode::Folder | Mode::File => at = oid,
-            }
-        }
-        match self.object(at)? {
-            Some((Kind::Blob, bytes)) if bytes.len() > most => Err(PackError::FileTooLarge(most)),
-            Some((Kind::Blob, bytes)) => Ok(Found::File(bytes.into())),
-            Some(_) => Err(PackError::NotAFile(shown)),
-            None => Ok(Found::Absent(at)),
-        }
-    }
-
-    /// A file by its name.
-    pub(super) fn into_blob(mut self, oid: Oid, most: usize) -> Result<Bytes, PackError> {
-        match self.object(oid)? {
-            Some((Kind::Blob, bytes)) if bytes.len() > most => Err(PackError::FileTooLarge(most)),
-            Some((Kind::Blob, bytes)) => Ok(bytes.into()),
-            _ => Err(PackError::Damaged("the file is not in it")),
-        }
-    }
-}
-
-/// The name behind the first word of a commit or tag.
-fn named(text: &[u8], word: &[u8]) -> Result<Oid, PackError> {
-    let line = text.split(|byte| *byte == b'\n').next();
-    line.and_then(|line| line.strip_prefix(word))
-        .and_then(|digits| str::from_utf8(digits).ok())
-        .and_then(Oid::parse)
-        .ok_or(PackError::Damaged("a commit names no tree"))
-}
-
-enum Mode {
-    File,
-    Folder,
-    Link,
-    Submodule,
-}
-
-/// One entry of a folder.
-fn child(mut tree: &[u8], name: &[u8]) -> Result<Option<(Mode, Oid)>, PackError> {
-    while !tree.is_empty() {
-        let end = tree.iter().position(|byte| *byte == 0).ok_or(DAMAGED)?;
-        let (head, rest) = tree.split_at_checked(end).ok_or(DAMAGED)?;
-        let space = head.iter().position(|byte| *byte == b' ').ok_or(DAMAGED)?;
-        let (mode, found) = head.split_at_checked(space).ok_or(DAMAGED)?;
-        let oid: [u8; 20] = rest
-            .get(1..21)
-            .and_then(|oid| oid.try_into().ok())
-            .ok_or(DAMAGED)?;
-        if found.get(1..) == Some(name) {
-            let mode = match mode {
-                b"40000" | b"040000" => Mode::Folder,
-                b"120000" => Mode::Link,
-                b"160000" => Mode::Submodule,
-                _ => Mode::File,
-            };
-            return Ok(Some((mode, Oid(oid))));
-        }
-        tree = rest.get(21..).ok_or(DAMAGED)?;
-    }
-    Ok(None)
-}
-
-/// An object made from another one: copies of parts of it, and new bytes between.
-fn apply(base: &[u8], delta: &[u8]) -> Result<Vec<u8>, PackError> {
-    let mut at = 0;
-    let mut next = || {
-        let byte = delta.get(at).copied();
-        at += 1;
-        byte
-    };
-    let mut size = || -> Result<usize, PackError> {
-        let (mut size, mut shift) = (0_usize, 0_u32);
-        loop {
-            let byte = next().ok_or(DAMAGED)?;
-            if shift > 40 {
-                return Err(PackError::TooLarge);
-            }
-            size |= usize::from(byte & 127) << shift;
-            shift += 7;
-            if byte & 128 == 0 {
-                return Ok(size);
-            }
-        }
-    };
-    let (from, to) = (size()?, size()?);
-    if from != base.len() {
-        return Err(PackError::Damaged("a change is of another object"));
-    }
-    if to > MOST_OBJECT {
-        return Err(PackError::TooLarge);
-    }
-    let mut out = Vec::with_capacity(to);
-    while let Some(&op) = delta.get(at) {
-        at += 1;
-        if op & 128 == 0 {
-            let end = at + usize::from(op);
-            if op == 0 {
-                return Err(PackError::Damaged("a change says nothing"));
-            }
-            out.extend_from_slice(delta.get(at..end).ok_or(DAMAGED)?);
-            at = end;
-        } else {
-            let mut number = |bits: std::ops::Range<u32>| -> Result<usize, PackError> {
-                let mut number = 0;
-                for (place, bit) in bits.enumerate() {
-                    if op >> bit & 1 == 1 {
-                        number |= usize::from(*delta.get(at).ok_or(DAMAGED)?) << (8 * place);
-                        at += 1;
-                    }
-                }
-                Ok(number)
-            };
-            let (start, length) = (number(0..4)?, number(4..7)?);
-            let length = if length == 0 { 0x10000 } else { length };
-            out.extend_from_slice(base.get(start..start + length).ok_or(DAMAGED)?);
-        }
-        if out.len() > to {
-            return Err(PackError::Damaged("a change makes too much"));
-        }
-    }
-    if out.len() != to {
-        return Err(DAMAGED);
-    }
-    Ok(out)
 }
