@@ -14,7 +14,7 @@ const MAX_BYTES: u64 = 16 * 1024 * 1024;
 pub(crate) struct Loaded {
     /// The path as the user would write it.
     pub path: PathBuf,
-    /// Its objects, or why it is not YAML.
+    /// Its objects, those of lists too, or why it is not YAML.
     pub documents: Result<Vec<Document>, YamlError>,
 }
 
@@ -119,7 +119,8 @@ fn read(path: PathBuf) -> Result<Loaded, FilesError> {
     }
     let bytes = std::fs::read(&path).map_err(unreadable)?;
     let documents = match String::from_utf8(bytes) {
-        Ok(text) => manifest::parse(&text),
+        Ok(text) => manifest::parse(&text)
+            .map(|documents| documents.into_iter().flat_map(Document::objects).collect()),
         Err(error) => Err(YamlError {
             position: None,
             message: format!("is not UTF-8: byte {}", error.utf8_error().valid_up_to()),

@@ -1,6 +1,8 @@
 //! YAML text to documents with positions, and documents to typed specs with every problem.
 //! It reads text only: finding and opening files is the caller's work.
 
+mod list;
+
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client, Config};
 use serde_json::json;
+use tiphys_controller::check::API_VERSION;
 use tiphys_controller::migrate::{self, Finding, Level};
 use tiphys_core::manifest::Document;
 
@@ -56,11 +57,27 @@ pub(crate) enum CheckOutput {
     Json,
 }
 
+/// What is looked at, with the plurals.
+const KINDS: [(&str, &str); 3] = [
+    ("EventBus", "eventbus"),
+    ("EventSource", "eventsources"),
+    ("Sensor", "sensors"),
+];
+
 /// An object and where it comes from.
 struct Subject {
     /// The file; nothing for an object of the cluster.
     file: Option<String>,
     document: Document,
+}
+
+impl Subject {
+    /// Whether it is of a kind that can be examined.
+    fn is_ours(&self) -> bool {
+        let document = &self.document;
+        document.api_version() == API_VERSION
+            && KINDS.iter().any(|(kind, _)| *kind == document.kind())
+    }
 }
 
 /// Reports; exit code 1 where something stops.
@@ -70,22 +87,14 @@ pub(crate) async fn run(args: Migrate) -> anyhow::Result<ExitCode> {
     let subjects = if args.paths.is_empty() {
         live(&args).await?
     } else {
-        let mut subjects = Vec::new();
-        for loaded in files::load(&args.paths)? {
-            let file = loaded.path.display().to_string();
-            match loaded.documents {
-                Ok(documents) => subjects.extend(documents.into_iter().map(|document| Subject {
-                    file: Some(file.clone()),
-                    document,
-                })),
-                Err(error) => {
-                    unreadable += 1;
-                    output::note(&format!("error: {file}: not YAML: {}", error.message));
-                }
-            }
-        }
-        subjects
+        from_files(&args.paths, &mut unreadable)?
     };
+    let (subjects, others): (Vec<Subject>, Vec<Subject>) =
+        subjects.into_iter().partition(Subject::is_ours);
+    anyhow::ensure!(
+        !subjects.is_empty() || args.paths.is_empty() || unreadable > 0,
+        "there is no EventBus, EventSource or Sensor in these files"
+    );
     let findings: Vec<(&Subject, Finding)> = subjects
         .iter()
         .flat_map(|subject| {
@@ -93,36 +102,59 @@ pub(crate) async fn run(args: Migrate) -> anyhow::Result<ExitCode> {
             found.map(move |finding| (subject, finding))
         })
         .collect();
-    let count = |level| {
-        let of = findings
-            .iter()
-            .filter(|(_, one)| one.difference.level == level);
-        of.count()
-    };
-    let [stops, differs, safer] = [Level::Stops, Level::Differs, Level::Safer].map(count);
     print(&args, &findings)?;
-    let hidden = if args.all || safer == 0 {
-        ""
-    } else {
-        " (--all shows them)"
+    let count = |level| {
+        let of = findings.iter();
+        of.filter(|(_, one)| one.difference.level == level).count()
     };
-    output::note(&format!(
-        "{} looked at: {} from running, {} differ, {} only safer{hidden}",
-        plural(subjects.len(), "object"),
-        if stops == 1 {
-            "1 place stops one".to_owned()
-        } else {
-            format!("{stops} places stop them")
-        },
-        plural(differs, "place"),
-        plural(safer, "place"),
-    ));
-    let failed = stops + unreadable > 0 || (args.strict && differs > 0);
+    output::note(&summary(&args, &subjects, &others, &findings));
+    let failed = count(Level::Stops) + unreadable > 0 || (args.strict && count(Level::Differs) > 0);
     Ok(if failed {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// How many objects can be moved as they are.
+fn summary(
+    args: &Check,
+    subjects: &[Subject],
+    others: &[Subject],
+    findings: &[(&Subject, Finding)],
+) -> String {
+    // By its worst finding.
+    let mut worst: Vec<Option<Level>> = Vec::new();
+    for subject in subjects {
+        let own = findings.iter().filter(|(of, _)| std::ptr::eq(*of, subject));
+        worst.push(own.map(|(_, finding)| finding.difference.level).min());
+    }
+    let of = |level| worst.iter().filter(|one| **one == Some(level)).count();
+    let (stop, differ) = (of(Level::Stops), of(Level::Differs));
+    let safer = findings.iter();
+    let safer = safer.filter(|(_, one)| one.difference.level == Level::Safer);
+    let mut text = plural(subjects.len(), "object");
+    text.push_str(" looked at");
+    if !others.is_empty() {
+        text.push_str(&format!(
+            " (and {} of other kinds passed over)",
+            plural(others.len(), "object")
+        ));
+    }
+    text.push_str(&format!(
+        ": {stop} cannot run as written, {differ} will behave differently, {} can be moved as they are",
+        subjects.len() - stop - differ
+    ));
+    match safer.count() {
+        0 => {}
+        _ if args.all => {}
+        count => text.push_str(&format!(
+            "; {} {} only safer than before (--all shows them)",
+            plural(count, "place"),
+            if count == 1 { "is" } else { "are" }
+        )),
+    }
+    text
 }
 
 fn plural(number: usize, name: &str) -> String {
@@ -133,24 +165,46 @@ fn plural(number: usize, name: &str) -> String {
     }
 }
 
+/// The objects of files; those that are not YAML are told and counted.
+fn from_files(paths: &[PathBuf], unreadable: &mut usize) -> anyhow::Result<Vec<Subject>> {
+    let mut subjects = Vec::new();
+    for loaded in files::load(paths)? {
+        let file = loaded.path.display().to_string();
+        match loaded.documents {
+            Ok(documents) => subjects.extend(documents.into_iter().map(|document| Subject {
+                file: Some(file.clone()),
+                document,
+            })),
+            Err(error) => {
+                *unreadable += 1;
+                output::note(&format!("error: {file}: not YAML: {}", error.message));
+            }
+        }
+    }
+    Ok(subjects)
+}
+
 /// The objects of the cluster.
 async fn live(args: &Check) -> anyhow::Result<Vec<Subject>> {
     let config = Config::infer().await.context(
         "no files are named and no cluster is known: name files or folders, or set KUBECONFIG",
     )?;
+    let server = config.cluster_url.to_string();
     let namespace = args.namespace.clone();
     let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
+    let place = if args.all_namespaces {
+        "all namespaces".to_owned()
+    } else {
+        format!("namespace {namespace:?}")
+    };
     let client = Client::try_from(config)?;
     let mut subjects = Vec::new();
-    for (kind, plural) in [
-        ("EventBus", "eventbus"),
-        ("EventSource", "eventsources"),
-        ("Sensor", "sensors"),
-    ] {
+    let mut missing = Vec::new();
+    for (kind, plural) in KINDS {
         let resource = ApiResource {
             group: "argoproj.io".to_owned(),
             version: "v1alpha1".to_owned(),
-            api_version: "argoproj.io/v1alpha1".to_owned(),
+            api_version: API_VERSION.to_owned(),
             kind: kind.to_owned(),
             plural: plural.to_owned(),
         };
@@ -159,8 +213,17 @@ async fn live(args: &Check) -> anyhow::Result<Vec<Subject>> {
         } else {
             Api::namespaced_with(client.clone(), &namespace, &resource)
         };
-        let list = api.list(&ListParams::default()).await;
-        let list = list.with_context(|| format!("cannot list {plural}.argoproj.io"))?;
+        let list = match api.list(&ListParams::default()).await {
+            Ok(list) => list,
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                missing.push(format!("{plural}.argoproj.io"));
+                continue;
+            }
+            Err(error) => {
+                let what = cannot_list(&error, &format!("{plural}.argoproj.io"), &place, &server);
+                return Err(error).context(what);
+            }
+        };
         for mut object in list.items {
             // What an API server leaves out of the items of a list.
             object.types = Some(kube::api::TypeMeta {
@@ -173,7 +236,42 @@ async fn live(args: &Check) -> anyhow::Result<Vec<Subject>> {
             });
         }
     }
+    anyhow::ensure!(
+        missing.len() < KINDS.len(),
+        "the cluster at {server} has no EventBuses, EventSources and Sensors: their definitions are not installed there"
+    );
+    if !missing.is_empty() {
+        output::note(&format!(
+            "note: the cluster serves no {}",
+            missing.join(" and no ")
+        ));
+    }
+    if subjects.is_empty() {
+        let everywhere = if args.all_namespaces {
+            ""
+        } else {
+            "; -A looks everywhere"
+        };
+        output::note(&format!(
+            "note: there is no EventBus, EventSource or Sensor in {place} of {server}{everywhere}"
+        ));
+    }
     Ok(subjects)
+}
+
+/// What somebody can do about it.
+fn cannot_list(error: &kube::Error, what: &str, place: &str, server: &str) -> String {
+    match error {
+        kube::Error::Api(status) if status.code == 403 => format!(
+            "cannot list {what} in {place}: you need the right to `list` them; -n NAMESPACE reads one namespace, and \
+             files can be read instead"
+        ),
+        kube::Error::Api(status) if status.code == 401 => {
+            format!("cannot list {what}: the cluster at {server} does not know you")
+        }
+        kube::Error::Api(_) => format!("cannot list {what} in {place}"),
+        _ => format!("cannot reach the cluster at {server}"),
+    }
 }
 
 fn print(args: &Check, findings: &[(&Subject, Finding)]) -> anyhow::Result<()> {

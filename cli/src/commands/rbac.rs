@@ -1,5 +1,7 @@
 //! `tiphys rbac`: the Roles and bindings that the service accounts of Sensors and EventSources need, for `kubectl apply`.
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,8 +10,8 @@ use clap::{Args, ValueEnum};
 use kube::core::GroupVersionKind;
 use kube::discovery::{Scope, pinned_kind};
 use kube::{Client, Config};
-use serde_json::{Value, json};
-use tiphys_controller::rbac::{self, Options, Resource};
+use serde_json::json;
+use tiphys_controller::rbac::{self, Lookup, Options, Resource};
 use tiphys_core::manifest::Document;
 
 use crate::{files, output};
@@ -42,7 +44,8 @@ pub(crate) enum RbacOutput {
     Json,
 }
 
-/// Prints the objects; what could not be known goes to standard error.
+/// Prints the objects; what could not be known goes to standard error. Exit code 1 where an object is wrong, after what
+/// the others need.
 pub(crate) async fn run(args: &Rbac) -> anyhow::Result<ExitCode> {
     let mut documents: Vec<Document> = Vec::new();
     for loaded in files::load(&args.paths)? {
@@ -50,33 +53,40 @@ pub(crate) async fn run(args: &Rbac) -> anyhow::Result<ExitCode> {
         let read = loaded.documents;
         documents.extend(read.with_context(|| format!("{file} is not YAML"))?);
     }
-    let found = if args.discover {
-        discover(&documents).await?
-    } else {
-        Vec::new()
-    };
-    let lookup = |api_version: &str, kind: &str| {
-        let mut known = found.iter();
-        known
-            .find(|((version, name), _)| version == api_version && name == kind)
-            .map(|(_, resource)| resource.clone())
-    };
     let account = args.service_account.as_ref().map(|text| {
         let (namespace, name) = text.split_once('/').unwrap_or((&args.namespace, text));
         (namespace.to_owned(), name.to_owned())
     });
-    let options = Options {
-        namespace: &args.namespace,
-        account,
-        lookup: &lookup,
+    let derive = |lookup: Lookup<'_>| {
+        let options = Options {
+            namespace: &args.namespace,
+            account: account.clone(),
+            lookup,
+        };
+        rbac::derive(&documents, &options)
     };
-    let derived = rbac::derive(&documents, &options).map_err(anyhow::Error::msg)?;
+    let asked = RefCell::new(BTreeSet::new());
+    let mut derived = derive(&|api_version, kind| {
+        let kind = (api_version.to_owned(), kind.to_owned());
+        asked.borrow_mut().insert(kind);
+        None
+    });
     anyhow::ensure!(
         derived.looked_at > 0,
         "there is no Sensor and no EventSource in these files"
     );
+    if args.discover {
+        let found = discover(asked.into_inner()).await?;
+        derived = derive(&|api_version, kind| {
+            let kind = (api_version.to_owned(), kind.to_owned());
+            found.get(&kind).cloned()
+        });
+    }
     for note in &derived.notes {
         output::note(&format!("note: {note}"));
+    }
+    for wrong in &derived.wrong {
+        output::note(&format!("error: {wrong}"));
     }
     match args.output {
         RbacOutput::Yaml => {
@@ -88,22 +98,23 @@ pub(crate) async fn run(args: &Rbac) -> anyhow::Result<ExitCode> {
             output::line(&serde_json::to_string_pretty(&list)?)?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if derived.wrong.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
-/// What the cluster serves of every kind that stands anywhere in the documents.
-async fn discover(documents: &[Document]) -> anyhow::Result<Vec<((String, String), Resource)>> {
+/// What the cluster serves of these kinds.
+async fn discover(
+    kinds: BTreeSet<(String, String)>,
+) -> anyhow::Result<BTreeMap<(String, String), Resource>> {
     let config = Config::infer().await.context(
         "--discover needs a cluster, and none is known: set KUBECONFIG, or leave --discover out",
     )?;
+    let server = config.cluster_url.to_string();
     let client = Client::try_from(config)?;
-    let mut kinds = vec![("argoproj.io/v1alpha1".to_owned(), "Workflow".to_owned())];
-    for document in documents {
-        collect(&document.object, &mut kinds);
-    }
-    kinds.sort();
-    kinds.dedup();
-    let mut found = Vec::new();
+    let mut found = BTreeMap::new();
     for (api_version, kind) in kinds {
         let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
         let gvk = GroupVersionKind::gvk(group, version, &kind);
@@ -114,35 +125,28 @@ async fn discover(documents: &[Document]) -> anyhow::Result<Vec<((String, String
                     plural: served.plural,
                     namespaced: capabilities.scope == Scope::Namespaced,
                 };
-                found.push(((api_version, kind), resource));
+                found.insert((api_version, kind), resource);
+            }
+            Err(error) if is_unserved(&error) => {
+                output::note(&format!(
+                    "note: the cluster does not serve {kind} of {api_version}; its plural is guessed"
+                ));
             }
             Err(error) => {
-                output::note(&format!(
-                    "note: the cluster does not serve {kind} of {api_version} ({error}); its plural is guessed"
-                ));
+                return Err(error).with_context(|| {
+                    format!("cannot ask the cluster at {server} for {kind} of {api_version}; without --discover plurals are guessed")
+                });
             }
         }
     }
     Ok(found)
 }
 
-/// Every object inside a value that says what it is.
-fn collect(value: &Value, kinds: &mut Vec<(String, String)>) {
-    match value {
-        Value::Object(members) => {
-            let text = |key: &str| members.get(key).and_then(Value::as_str);
-            if let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) {
-                kinds.push((api_version.to_owned(), kind.to_owned()));
-            }
-            for member in members.values() {
-                collect(member, kinds);
-            }
-        }
-        Value::Array(items) => {
-            for item in items {
-                collect(item, kinds);
-            }
-        }
-        _ => {}
+/// Whether an error means that there is no such kind, and not that nobody could say.
+fn is_unserved(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Discovery(_) => true,
+        kube::Error::Api(status) => status.code == 404,
+        _ => false,
     }
 }

@@ -53,7 +53,11 @@ fn two(template: Value) -> Value {
     template["log"] = json!({});
     let sensor = trigger(json!({ "template": template }));
     let named = |name: &str| json!({ "name": name, "eventSourceName": "s", "eventName": name });
-    with(sensor, "/spec/dependencies", json!([named("d"), named("e")]))
+    with(
+        sensor,
+        "/spec/dependencies",
+        json!([named("d"), named("e")]),
+    )
 }
 
 fn parameter(src: Value) -> Value {
@@ -177,7 +181,11 @@ fn what_must_be_looked_at_is_found_at_its_place() {
             &["read-before-run spec.triggers[0].template.conditions"],
         ),
         (
-            with(two(json!({ "conditions": "d && e" })), "/metadata/annotations", json!({})),
+            with(
+                two(json!({ "conditions": "d && e" })),
+                "/metadata/annotations",
+                json!({}),
+            ),
             &["own-consumers spec.triggers[0].template.conditions"],
         ),
         (two(json!({ "conditions": "d || e" })), &[]),

@@ -37,7 +37,9 @@ pub struct Derived {
     pub objects: Vec<Value>,
     /// What could not be known, and what is worth knowing.
     pub notes: Vec<String>,
-    /// How many Sensors and EventSources were looked at.
+    /// What is wrong with objects, one text each: nothing is derived from those.
+    pub wrong: Vec<String>,
+    /// How many Sensors and EventSources were looked at, wrong ones among them.
     pub looked_at: usize,
 }
 
@@ -61,11 +63,9 @@ struct Need {
     verb: &'static str,
 }
 
-/// The rights of every Sensor and EventSource among the documents; other kinds need none.
-///
-/// # Errors
-/// What is wrong with an object: from a wrong one nothing is derived.
-pub fn derive(documents: &[Document], options: &Options<'_>) -> Result<Derived, String> {
+/// The rights of every Sensor and EventSource among the documents; other kinds need none. A wrong object harms no other.
+#[must_use]
+pub fn derive(documents: &[Document], options: &Options<'_>) -> Derived {
     let mut derived = Derived::default();
     for document in documents {
         let kind = document.kind();
@@ -78,13 +78,18 @@ pub fn derive(documents: &[Document], options: &Options<'_>) -> Result<Derived, 
         let mut problems = Problems::default();
         let checked = check::check(document, &mut problems);
         let name = document.name();
-        if problems.has_errors() {
-            return Err(format!("{kind} {name:?} is wrong:\n{}", problems.errors()));
-        }
         let namespace = match document.namespace() {
             "" => options.namespace,
             namespace => namespace,
         };
+        if problems.has_errors() {
+            let errors = problems.errors();
+            let wrong = format!(
+                "{kind} {namespace}/{name} is wrong, so its rights are not known:\n{errors}"
+            );
+            derived.wrong.push(wrong);
+            continue;
+        }
         let mut needs = Vec::new();
         let mut notes = Vec::new();
         let template = match &checked {
@@ -125,7 +130,7 @@ pub fn derive(documents: &[Document], options: &Options<'_>) -> Result<Derived, 
             .notes
             .extend(said.map(|note| format!("{kind} {namespace}/{name} {note}")));
     }
-    Ok(derived)
+    derived
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use serde_json::Value;
 use tiphys_core::manifest;
 use tiphys_sensor::SensorSpec;
 use tiphys_sensor::spec::{ArtifactSpec, ParameterSpec, TriggerSpec};
+use tiphys_workflow::operations::{OperationArgs, Verb};
 
 use super::kinds::{Resource, guess};
 use super::{Lookup, Need, Where};
@@ -61,11 +62,17 @@ struct Object {
     kind: String,
     name: Option<String>,
     namespace: Option<String>,
+    /// The namespace that is said beside the object, and counts.
+    elsewhere: Option<String>,
     /// Whether it has the operations of a JSON patch in it.
     has_patch: bool,
 }
 
 const JSON_PATCH: &str = "application/json-patch+json";
+/// The Workflow that was made last.
+const LATEST: &str = "@latest";
+/// Stands in args for what an event says; no object can have this name.
+const FROM_EVENT: &str = "\0";
 
 impl Firing<'_> {
     fn look(&mut self) {
@@ -144,7 +151,7 @@ impl Firing<'_> {
         }
     }
 
-    fn workflow(&mut self, action: &Action<'_>, args: &[String]) {
+    fn workflow(&mut self, action: &Action<'_>, words: &[String]) {
         let object = match action.source.and_then(read) {
             Some(_) => self.object(action),
             // Wherever it is read from, a Workflow is acted on.
@@ -159,52 +166,103 @@ impl Firing<'_> {
                 })
             }
         };
-        let Some(object) = object else {
+        let (Some(mut object), Some(verb)) = (object, Verb::parse(action.operation)) else {
+            return;
+        };
+        let Some(args) = self.args(action, verb, words) else {
             return;
         };
         let workflows = self.resource(crate::check::API_VERSION, "Workflow");
+        object.elsewhere.clone_from(&args.namespace);
         let Some((at, name)) = self.place(action, &object, &workflows) else {
             return;
         };
-        let waits = |arg: &String| arg == "-w" || arg == "--wait" || arg.starts_with("--wait=");
-        if args.iter().any(waits) {
+        if args.wait {
             self.need(&at, &workflows, None, &["list", "watch"]);
         }
-        match action.operation {
-            "" | "submit" => self.need(&at, &workflows, None, &["create", "get"]),
-            "submit-from" => {
-                self.need(&at, &workflows, None, &["create", "get"]);
+        match verb {
+            Verb::Submit => {
+                let renamed = args.submit.name.is_some() || args.submit.generate_name.is_some();
+                let name = name.as_deref().filter(|_| !renamed);
+                let name = args.submit.name.as_deref().or(name);
+                self.need(&at, &workflows, name, &["create", "get"]);
+            }
+            Verb::SubmitFrom => {
+                let name_of_new = args.submit.name.as_deref();
+                self.need(&at, &workflows, name_of_new, &["create", "get"]);
                 if object.kind.eq_ignore_ascii_case("CronWorkflow") {
                     let crons = self.resource(crate::check::API_VERSION, "CronWorkflow");
                     self.need(&at, &crons, name.as_deref(), &["get"]);
                 }
             }
-            operation => {
-                // With a selector, or as @latest, a Workflow that no name says.
-                let chosen = args.iter().any(|arg| {
-                    arg.starts_with("-l")
-                        || arg.starts_with("--selector")
-                        || arg.starts_with("--field-selector")
-                });
-                let latest = name.as_deref() == Some("@latest");
-                let name = name.as_deref().filter(|_| !chosen && !latest);
-                if chosen || latest {
-                    self.need(&at, &workflows, None, &["list"]);
-                }
-                let verbs: &[&'static str] = match operation {
-                    "resubmit" => &["get"],
-                    _ => &["get", "patch"],
-                };
-                self.need(&at, &workflows, name, verbs);
-                if operation == "resubmit" {
-                    self.need(&at, &workflows, None, &["create", "get"]);
-                }
-                if operation == "retry" {
-                    let pods = self.resource("v1", "Pod");
-                    self.need(&at, &pods, None, &["delete"]);
-                }
+            _ => self.operate(verb, &args, &at, name.as_deref(), &workflows),
+        }
+    }
+
+    /// An operation on Workflows that are there.
+    fn operate(
+        &mut self,
+        verb: Verb,
+        args: &OperationArgs,
+        at: &Where,
+        name: Option<&str>,
+        workflows: &Resource,
+    ) {
+        let selects = args.selection.is_some();
+        let mut names: Vec<Option<&str>> = Vec::new();
+        // A selector of stop and terminate replaces the names.
+        if !(selects && matches!(verb, Verb::Stop | Verb::Terminate)) {
+            names.push(name);
+            names.extend(args.names.iter().map(|name| Some(name.as_str())));
+        }
+        let latest = names.contains(&Some(LATEST));
+        if selects || latest {
+            self.need(at, workflows, None, &["list"]);
+            names.push(None);
+        }
+        let changes: &[&'static str] = match verb {
+            Verb::Resubmit => &["get"],
+            _ => &["get", "patch"],
+        };
+        for name in names {
+            let fixed = name.filter(|name| *name != LATEST && *name != FROM_EVENT);
+            self.need(at, workflows, fixed, changes);
+        }
+        if verb == Verb::Resubmit {
+            self.need(at, workflows, None, &["create", "get"]);
+        }
+        if verb == Verb::Retry {
+            let pods = self.resource("v1", "Pod");
+            self.need(at, &pods, None, &["delete"]);
+        }
+    }
+
+    /// The args as they are read; nothing, with a note, where an event decides what matters for rights. What else an
+    /// event sets in them reads as [`FROM_EVENT`].
+    fn args(&mut self, action: &Action<'_>, verb: Verb, words: &[String]) -> Option<OperationArgs> {
+        let whole = format!("{}.args", action.key);
+        let mut words = words.to_vec();
+        let mut unknown = false;
+        for parameter in &self.trigger.parameters {
+            unknown |= covers(&parameter.dest, &whole);
+            let Some(place) = parameter.dest.strip_prefix(&whole) else {
+                continue;
+            };
+            let place = place.trim_start_matches('.');
+            match place.parse().ok().and_then(|at: usize| words.get_mut(at)) {
+                Some(word) => FROM_EVENT.clone_into(word),
+                None => unknown = true,
             }
         }
+        let (args, _) = OperationArgs::parse(verb, &words);
+        unknown |= args.namespace.as_deref() == Some(FROM_EVENT);
+        if unknown {
+            self.note(
+                "takes its args from the event: write the rules for what they may say yourself",
+            );
+            return None;
+        }
+        Some(args)
     }
 
     /// The object of an action; nothing, with a note, where it cannot be known.
@@ -230,6 +288,7 @@ impl Firing<'_> {
             kind: text("/kind")?,
             name: text("/metadata/name"),
             namespace: text("/metadata/namespace"),
+            elsewhere: None,
             has_patch: object.get("patch").is_some_and(Value::is_array),
         })
     }
@@ -253,6 +312,8 @@ impl Firing<'_> {
         }
         let at = if !resource.namespaced {
             Where::Cluster
+        } else if let Some(elsewhere) = &object.elsewhere {
+            Where::Namespace(elsewhere.clone())
         } else if self.changes(action, "metadata.namespace") {
             self.note("takes the namespace from the event, so that it gets a ClusterRole: bind that in the namespaces that may be named, by RoleBindings, and leave the ClusterRoleBinding out");
             Where::Cluster

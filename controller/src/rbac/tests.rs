@@ -17,7 +17,7 @@ fn derived(kind: &str, spec: Value) -> Derived {
         account: None,
         lookup: &|_, _| None,
     };
-    derive(&[document], &options).unwrap()
+    derive(&[document], &options)
 }
 
 fn sensor(triggers: Value) -> Derived {
@@ -276,7 +276,7 @@ fn a_cluster_that_is_asked_knows_better() {
             })
         },
     };
-    let derived = derive(&[document], &options).unwrap();
+    let derived = derive(&[document], &options);
     assert_eq!(
         roles(&derived),
         ["ClusterRole *: delete sheep.example.com[s]"]
@@ -285,15 +285,107 @@ fn a_cluster_that_is_asked_knows_better() {
 }
 
 #[test]
-fn nothing_is_derived_from_a_wrong_object() {
-    let document = Document::from_object(json!({
-        "apiVersion": "argoproj.io/v1alpha1", "kind": "Sensor", "metadata": { "name": "x" }, "spec": {},
-    }));
+fn a_wrong_object_is_told_and_harms_no_other() {
+    let sensor = |name: &str, spec: Value| {
+        Document::from_object(json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Sensor", "metadata": { "name": name }, "spec": spec,
+        }))
+    };
     let options = Options {
         namespace: "default",
         account: None,
         lookup: &|_, _| None,
     };
-    let said = derive(&[document], &options).unwrap_err();
+    let good = json!({
+        "dependencies": [{ "name": "d", "eventSourceName": "s", "eventName": "e" }],
+        "triggers": k8s("delete", named("v1", "Pod", "p"), json!([])),
+    });
+    let derived = derive(&[sensor("bad", json!({})), sensor("good", good)], &options);
+    assert_eq!((derived.looked_at, derived.wrong.len()), (2, 1));
+    let said = &derived.wrong[0];
+    assert!(said.starts_with("Sensor default/bad is wrong"), "{said}");
     assert!(said.contains("spec.triggers"), "{said}");
+    assert_eq!(roles(&derived), ["Role default: delete pods.[p]"]);
+}
+
+#[test]
+fn args_say_which_workflows_and_where() {
+    let target = || named("argoproj.io/v1alpha1", "Workflow", "w");
+    for (operation, args, wanted) in [
+        (
+            "submit",
+            json!([]),
+            "Role events: create workflows.argoproj.io; get workflows.argoproj.io[w]",
+        ),
+        (
+            "submit",
+            json!(["--name", "v", "-w"]),
+            "Role events: get workflows.argoproj.io[v]; list,watch,create workflows.argoproj.io",
+        ),
+        (
+            "submit",
+            json!(["--generate-name=v-", "-n", "other"]),
+            "Role other: get,create workflows.argoproj.io",
+        ),
+        (
+            "terminate",
+            json!(["v", "--namespace=other"]),
+            "Role other: get,patch workflows.argoproj.io[v,w]",
+        ),
+        (
+            "stop",
+            json!(["-l", "a=b"]),
+            "Role events: get,list,patch workflows.argoproj.io",
+        ),
+        (
+            "suspend",
+            json!(["@latest"]),
+            "Role events: get,list,patch workflows.argoproj.io",
+        ),
+        (
+            "retry",
+            json!(["--field-selector", "metadata.name=x"]),
+            "Role events: delete pods.; get,list,patch workflows.argoproj.io",
+        ),
+        (
+            "resubmit",
+            json!([]),
+            "Role events: get,create workflows.argoproj.io",
+        ),
+    ] {
+        let shown = format!("{operation} {args}");
+        let derived = sensor(workflow(operation, target(), args));
+        assert_eq!(roles(&derived), [wanted], "{shown}");
+    }
+}
+
+#[test]
+fn args_of_an_event_matter_only_where_they_name_something() {
+    let with = |operation: &str, args: Value, set: &str| {
+        let target = named("argoproj.io/v1alpha1", "Workflow", "w");
+        let mut triggers = workflow(operation, target, args);
+        triggers[0]["parameters"] = dest(set);
+        sensor(triggers)
+    };
+    let value = with("submit", json!(["-p", "a=b"]), "argoWorkflow.args.1");
+    assert_eq!(
+        roles(&value),
+        ["Role events: create workflows.argoproj.io; get workflows.argoproj.io[w]"]
+    );
+    assert_eq!(value.notes, Vec::<String>::new());
+    let name = with("stop", json!(["v"]), "argoWorkflow.args.0");
+    assert_eq!(
+        roles(&name),
+        ["Role events: get,patch workflows.argoproj.io"]
+    );
+    for (args, set) in [
+        (json!(["-n", "x"]), "argoWorkflow.args.1"),
+        (json!([]), "argoWorkflow.args"),
+        (json!([]), "argoWorkflow.args.-1"),
+    ] {
+        let unknown = with("submit", args, set);
+        assert_eq!(roles(&unknown), Vec::<String>::new(), "{set}");
+        let notes = unknown.notes.join("\n");
+        assert!(notes.contains("takes its args from the event"), "{notes}");
+    }
 }

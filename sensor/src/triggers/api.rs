@@ -151,7 +151,13 @@ impl World {
     }
 
     /// Sorts an API error by what can be done: an API server that is away, busy or failing is tried again.
-    pub(crate) fn failed(what: String, source: kube::Error) -> FireError {
+    /// Of a right that is missing it says which.
+    pub(crate) fn failed(mut what: String, source: kube::Error) -> FireError {
+        if let kube::Error::Api(status) = &source
+            && status.code == 403
+        {
+            what.push_str(&missing_right(&status.message));
+        }
         let permanent = match &source {
             kube::Error::Api(status) => permanent(status),
             kube::Error::BuildRequest(_)
@@ -177,6 +183,29 @@ impl World {
 /// Credentials expire and conflicts pass; what is not allowed, not valid or not there stays so.
 fn permanent(status: &kube::core::Status) -> bool {
     (400..500).contains(&status.code) && ![401, 408, 409, 425, 429].contains(&status.code)
+}
+
+/// The right that a refusal is about, in the words that people look for in a Role; nothing where it names none.
+pub(super) fn missing_right(message: &str) -> String {
+    right(message).map_or_else(String::new, |right| {
+        format!(
+            ": the sensor's service account needs {right}; `tiphys rbac` prints all that it needs"
+        )
+    })
+}
+
+fn right(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once(" cannot ")?;
+    let (verb, rest) = rest.split_once(" resource \"")?;
+    let (resource, rest) = rest.split_once("\" in API group \"")?;
+    let (group, rest) = rest.split_once('"')?;
+    let place = match rest.split_once(" in the namespace \"") {
+        Some((_, rest)) => format!(" in namespace {:?}", rest.split('"').next()?),
+        None => ", by a ClusterRole".to_owned(),
+    };
+    Some(format!(
+        "the verb {verb:?} on {resource:?} of API group {group:?}{place}"
+    ))
 }
 
 fn said(status: &kube::core::Status) -> String {
@@ -228,21 +257,6 @@ impl Ask<'_> {
                 );
                 Refused::Unserved(World::failed(what, error))
             }
-            403 if status.message.contains(" cannot ") => {
-                let namespace = if place.namespaced {
-                    format!(" in namespace {:?}", self.at.namespace)
-                } else {
-                    ", by a ClusterRole".to_owned()
-                };
-                let what = format!(
-                    "{}: the sensor's service account needs the verb {:?} on {:?} of API group {:?}{namespace}",
-                    self.what(),
-                    self.verb,
-                    place.plural,
-                    place.group(),
-                );
-                Refused::Failed(World::failed(what, error))
-            }
             // Where a kind had no namespaces and now has, or the other way round, its old path takes nothing any more.
             405 => Refused::Unserved(World::failed(self.what(), error)),
             409 if status.reason == "AlreadyExists" => {
@@ -259,6 +273,31 @@ impl Ask<'_> {
                 Refused::Failed(World::failed(what, error))
             }
             _ => Refused::Failed(World::failed(self.what(), error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_right_that_is_missing() {
+        for (message, right) in [
+            (
+                r#"workflows.argoproj.io "a" is forbidden: User "u" cannot get resource "workflows" in API group "argoproj.io" in the namespace "ns""#,
+                Some(
+                    r#"the verb "get" on "workflows" of API group "argoproj.io" in namespace "ns""#,
+                ),
+            ),
+            (
+                r#"nodes "a" is forbidden: User "u" cannot delete resource "nodes" in API group "" at the cluster scope"#,
+                Some(r#"the verb "delete" on "nodes" of API group "", by a ClusterRole"#),
+            ),
+            ("admission webhook denied it: you cannot do that", None),
+            ("", None),
+        ] {
+            assert_eq!(super::right(message).as_deref(), right, "{message}");
         }
     }
 }

@@ -10,6 +10,7 @@ use tiphys_workflow::operations::{
     SubmitOptions, Verb, parameters_of_file, wait,
 };
 
+use super::api::missing_right;
 use super::object::{Create, FIRING_ANNOTATION, create, digest};
 use super::template::{Head, ObjectTemplate};
 use super::world::World;
@@ -254,7 +255,10 @@ impl Operating {
                 what()
             ))),
             Ok(Ended::Gone) => Err(FireError::permanent(format!("{}, is gone", what()))),
-            Err(why) => Err(FireError::transient(what(), why)),
+            Err(why) => {
+                let what = format!("{}{}", what(), missing_right(&why));
+                Err(FireError::transient(what, why))
+            }
         }
     }
 

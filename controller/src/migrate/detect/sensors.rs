@@ -1,7 +1,6 @@
 //! Dependencies, conditions, and what keeps an object from running at all.
 
 use tiphys_core::Path;
-use tiphys_sensor::spec::START_FROM_ANNOTATION;
 
 use super::super::Place;
 use super::super::look::{Look, Part};
@@ -71,9 +70,24 @@ pub(in super::super) fn wildcards(look: &Look<'_>, places: &mut Vec<Place>) {
     }
 }
 
-pub(in super::super) fn own_consumers(look: &Look<'_>, places: &mut Vec<Place>) {
-    if look.kind == "Sensor" && look.annotation(START_FROM_ANNOTATION).is_none() {
-        let path = Path::default().key("metadata").key("annotations");
-        places.push(Place::at(path));
+/// Triggers that wait for several dependencies, and so hold the events of some.
+pub(in super::super) fn held_halves(look: &Look<'_>, places: &mut Vec<Place>) {
+    let several = look.dependencies().len() > 1;
+    for trigger in look
+        .spec("Sensor", &["triggers"])
+        .iter()
+        .flat_map(Part::items)
+    {
+        let Some(template) = trigger.get("template").filter(|_| several) else {
+            continue;
+        };
+        let conditions = template.text("conditions");
+        if conditions.is_empty() {
+            let detail = "waits for all dependencies";
+            places.push(Place::with(template.path, detail));
+        } else if conditions.contains("&&") {
+            let path = template.path.key("conditions");
+            places.push(Place::with(path, conditions));
+        }
     }
 }

@@ -28,6 +28,11 @@ pub(super) const ROWS: &[Difference] = &[
         "pods run as the image and the cluster have it, without probes",
         "as non-root, with a read-only root and no capabilities, where the object does not say otherwise; with probes that tell the truth",
         "",
+    )
+    .found(
+        Differs,
+        "look whether a user that is not root may use these files, or write template.securityContext",
+        cluster::volumes,
     ),
     row(
         "image-pull-policy",
@@ -54,13 +59,24 @@ pub(super) const ROWS: &[Difference] = &[
     row(
         "no-election",
         "pods of EventSources and Sensors elect one that works, through the bus or by a Lease",
-        "nothing is elected: replicas of a Sensor share the events through the bus; the annotation `events.argoproj.io/leader-election` has no effect",
+        "nothing is elected, and the annotation `events.argoproj.io/leader-election` has no effect",
         "a Lease that is lost ends pods that work",
     )
     .found(
         Safer,
         "nothing; the right to Leases can be taken from the service account",
         cluster::election,
+    ),
+    row(
+        "shared-work",
+        "of several replicas of a Sensor one works and the others wait",
+        "all of them work, and share the events of each trigger through the bus",
+        "whoever asks for two pods wants the work of two",
+    )
+    .found(
+        Differs,
+        "write replicas: 1 where the events of different firings must not overlap",
+        cluster::shared_work,
     ),
     row(
         "bus-versions",
