@@ -171,6 +171,15 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
+    /// Messages come in the order of their places: what was delivered and not acknowledged, here or to another process,
+    /// comes before what is newer, also after a crash or where a connection breaks. For a consumer that nobody else reads
+    /// from at the same time.
+    #[must_use]
+    pub fn in_order(mut self) -> Self {
+        self.backend.keep_order();
+        self
+    }
+
     /// The next message; waits for one, and reconnects by itself.
     ///
     /// # Cancel safety
@@ -189,6 +198,8 @@ pub struct Message {
     pub event: Result<Event, EnvelopeError>,
     /// The bytes of the envelope, for setting a poison message aside.
     pub raw: Bytes,
+    /// Of a poison message: the source and the event under which the bus has it.
+    pub came_as: Option<SubjectPattern>,
     /// Its place in the stream.
     pub seq: u64,
     /// When the bus stored it.
@@ -292,6 +303,12 @@ impl Bus {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         self.backend.kind()
+    }
+
+    /// Whether no other process can reach it.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.backend.is_alone()
     }
 
     /// How many events the bus itself removed although a consumer had not taken them, as far as is known.
@@ -412,6 +429,9 @@ pub(crate) trait Backend: Send + Sync {
     async fn publish(&self, event: &Event) -> Result<Stored, PublishError>;
     fn durability(&self) -> Durability;
     fn kind(&self) -> &'static str;
+    fn is_alone(&self) -> bool {
+        false
+    }
     fn health(&self) -> watch::Receiver<Health>;
     fn discarded(&self) -> u64;
     async fn count_discarded(&self) -> Result<u64, SubscribeError>;
@@ -424,6 +444,9 @@ pub(crate) trait Backend: Send + Sync {
     async fn durables(&self, prefix: &str) -> Result<Vec<String>, SubscribeError>;
     async fn forget(&self, durable: &str) -> Result<(), SubscribeError>;
     async fn state(&self, bucket: &str) -> Result<Arc<dyn State>, StateError>;
+    async fn known_state(&self, bucket: &str) -> Result<Option<Arc<dyn State>>, StateError> {
+        self.state(bucket).await.map(Some)
+    }
     fn journal(&self, _name: &str, _limits: JournalLimits) -> Option<Arc<dyn Journal>> {
         None
     }
@@ -440,6 +463,8 @@ pub(crate) trait Backend: Send + Sync {
 
 /// The receiving end of one kind of bus.
 pub(crate) trait Receive: Send {
+    /// From now on as [`Subscriber::in_order`] says.
+    fn keep_order(&mut self);
     fn next(&mut self) -> BoxFuture<'_, Result<Message, SubscribeError>>;
 }
 

@@ -15,6 +15,8 @@ mod jetstream;
 mod journal;
 mod names;
 mod resource;
+mod turn;
+mod visit;
 
 pub use bus::{
     AckError, Bus, Durability, Entry, Health, Message, OpenError, Predecessor, Publish,
@@ -31,3 +33,4 @@ pub use resource::{
     JetStreamConfig, JetStreamExotic, JetStreamServers, KafkaBus, KafkaConsumerGroup, NatsAuth,
     NatsBus, NatsExotic, NatsNative, Persistence, ServerContainer, StreamRetention, StreamSettings,
 };
+pub use turn::Turn;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tiphys_core::Tasks;
 use tiphys_core::tasks::chain;
-use tiphys_eventbus::{AskError, Bus, Question};
+use tiphys_eventbus::{AskError, Bus, Question, Turn};
 use tokio_util::sync::CancellationToken;
 
 use super::{Reply, Request, Running};
@@ -16,23 +16,27 @@ const SIGN: Duration = Duration::from_secs(5);
 /// Between two tries to serve a bus that is away.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Answers for the sensor of a namespace and name, until `stop`.
+/// Answers for the sensor of a namespace and name, until `stop`, and only in its turn: what is fired again counts in the
+/// limit and in the order of what else is fired.
 pub(crate) fn spawn(
-    bus: &Bus,
+    (bus, turn): (Bus, Turn),
     [namespace, sensor]: [&str; 2],
     running: Running,
     stop: &CancellationToken,
     tasks: &Tasks,
 ) {
     let names = [namespace.to_owned(), sensor.to_owned()];
-    let (bus, stop, jobs) = (bus.clone(), stop.clone(), tasks.clone());
+    let (stop, jobs) = (stop.clone(), tasks.clone());
     tasks.spawn_job(
         format!("questions to sensor {namespace}/{sensor}"),
         async move {
             let answered = async {
                 loop {
-                    serve(&bus, &names, &running, &jobs).await;
-                    tokio::time::sleep(AGAIN).await;
+                    turn.begins().await;
+                    tokio::select! {
+                        () = turn.ends() => {}
+                        () = serve(&bus, &names, &running, &jobs) => tokio::time::sleep(AGAIN).await,
+                    }
                 }
             };
             tokio::select! {

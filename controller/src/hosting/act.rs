@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tiphys_core::manifest::Document;
 use tiphys_core::{Problems, Secrets};
-use tiphys_eventbus::{EventBusSpec, Publish};
+use tiphys_eventbus::{EventBusSpec, Publish, Turn};
 use tiphys_eventsource::{EventSourceSpec, Replicas};
 use tiphys_sensor::{Sensor, SensorObject};
 
@@ -156,7 +156,7 @@ impl Reconciler {
         let secrets = self.secrets(namespace);
         let opened = self.bus(namespace, &bus_name, secrets.clone()).await?;
         if spec.replicas_of_kinds() == Replicas::One
-            && !self.turns.mine(namespace, &bus_name, &opened)
+            && !self.turns.turn(namespace, &bus_name, &opened).is_mine()
         {
             self.sources.remove(namespace, name).await;
             return Ok(ObjectState::ready(
@@ -183,7 +183,17 @@ impl Reconciler {
         let secrets = self.secrets(namespace);
         let opened = self.bus(namespace, &bus_name, secrets.clone()).await?;
         let object = SensorObject::new(sensor, namespace);
-        let applied = self.sensors.apply(object, &bus_name, opened, secrets).await;
+        let turn = if object.spec.has_singletons() {
+            self.turns.turn(namespace, &bus_name, &opened)
+        } else {
+            Turn::alone()
+        };
+        let place = (opened, turn);
+        let landlord = self.landlord(namespace, &bus_name, &place.0.bus);
+        let applied = self.sensors.apply(object, &bus_name, place, secrets).await;
+        if applied.is_ok() {
+            self.sensors.enter(namespace, name, landlord);
+        }
         match &applied {
             Err(state) if state.reason == CANNOT_SUBSCRIBE => {
                 let connected = self.buses.connected(namespace, &bus_name);
@@ -228,6 +238,7 @@ fn allotted(spec: &EventSourceSpec, object: &Value) -> Result<BTreeMap<u16, u16>
     }
 }
 
-fn bus_name(name: &str) -> &str {
+/// The EventBus that an object names.
+pub(crate) fn bus_name(name: &str) -> &str {
     if name.is_empty() { "default" } else { name }
 }

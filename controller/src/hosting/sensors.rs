@@ -12,8 +12,7 @@ use tiphys_core::tasks::chain;
 use tiphys_core::{Secrets, Tasks};
 use tiphys_eventbus::{Bus, SubscribeError, Turn};
 use tiphys_sensor::{
-    Reach, RecordLimits, Recorder, RunningSensor, SensorObject, SensorRuntime, StartError,
-    Tenant,
+    Reach, RecordLimits, Recorder, RunningSensor, SensorObject, SensorRuntime, StartError, Tenant,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;

@@ -288,6 +288,10 @@ impl Backend for EmbeddedBus {
         Durability::Disk
     }
 
+    fn is_alone(&self) -> bool {
+        true
+    }
+
     fn kind(&self) -> &'static str {
         "embedded"
     }

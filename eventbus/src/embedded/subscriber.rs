@@ -14,7 +14,7 @@ use super::consumer::{Consumer, Take};
 use super::meta::Change;
 use super::record::Record;
 use super::shared::Shared;
-use crate::bus::{AckError, Message, Receive, Settle, SubscribeError};
+use crate::bus::{AckError, Message, Receive, Settle, SubjectPattern, SubscribeError};
 
 /// How long to wait after the disk could not be read.
 const READ_RETRY: Duration = Duration::from_secs(1);
@@ -25,6 +25,9 @@ pub(crate) struct EmbeddedSubscriber {
 }
 
 impl Receive for EmbeddedSubscriber {
+    /// What is due again comes first anyway, and there is no way on which a message could be lost.
+    fn keep_order(&mut self) {}
+
     fn next(&mut self) -> BoxFuture<'_, Result<Message, SubscribeError>> {
         self.receive().boxed()
     }
@@ -132,8 +135,13 @@ impl EmbeddedSubscriber {
         // The place moves with the delivery, so that a restart neither skips nor starts over.
         self.shared.touch(&self.consumer);
         let raw = record.body();
+        let event = envelope::decode(&raw);
         Message {
-            event: envelope::decode(&raw),
+            came_as: event.is_err().then(|| SubjectPattern {
+                source: record.source().to_owned(),
+                event: record.event().to_owned(),
+            }),
+            event,
             raw,
             seq: claim.seq,
             stored_at: record.time(),

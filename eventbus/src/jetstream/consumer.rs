@@ -1,14 +1,12 @@
 //! A durable pull consumer: found or made, read in batches, and made anew where somebody deleted it.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::pull::{self, MessagesErrorKind};
-use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy};
+use async_nats::jetstream::consumer::{Consumer, DeliverPolicy};
 use async_nats::jetstream::stream::ConsumerErrorKind;
 use async_nats::jetstream::{AckKind, Context, ErrorCode, Message as NatsMessage};
-use async_trait::async_trait;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
@@ -17,20 +15,20 @@ use tiphys_core::envelope;
 use tiphys_core::tasks::chain;
 use tokio::sync::watch;
 
-use super::filters::{filters, wants};
+use super::delivered::{Delivered, Progress, lock};
+use super::filters::{names_of, wants};
 use super::link::Link;
+use super::order::Order;
 use super::stream::STREAM;
 use super::takeover::{self, Taken};
-use crate::bus::{
-    AckError, Message, Predecessor, Receive, Settle, Start, SubscribeError, Subscription,
-};
+use super::wanted::{config, differs};
+use crate::bus::{Message, Predecessor, Receive, Start, SubscribeError, Subscription};
 
 /// How long one pull lasts, and how often the server says that it still does.
 const PULL: Duration = Duration::from_secs(60);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// More is not fetched ahead: what waits in memory has its time to acknowledge running.
 const BATCH: usize = 1_000;
-const CONFIRM_WAIT: Duration = Duration::from_secs(2);
 
 /// The receiving end.
 pub(crate) struct JetStreamSubscriber {
@@ -40,23 +38,8 @@ pub(crate) struct JetStreamSubscriber {
     progress: Arc<Mutex<Progress>>,
     connections: watch::Receiver<u64>,
     failures: u32,
-}
-
-/// Where to go on if the consumer has to be made anew.
-#[derive(Debug, Default)]
-struct Progress {
-    /// When the stream was made, to tell it from one of the same name.
-    stream: i128,
-    /// The number after the last one delivered here.
-    next: u64,
-    /// Delivered here and not settled.
-    open: BTreeSet<u64>,
-    /// What consumers before this one have had.
-    taken: Taken,
-}
-
-fn lock(progress: &Mutex<Progress>) -> MutexGuard<'_, Progress> {
-    progress.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Where order is asked for.
+    order: Option<Order>,
 }
 
 /// Why a consumer could not be had.
@@ -79,6 +62,7 @@ impl JetStreamSubscriber {
             messages: None,
             progress: Arc::default(),
             failures: 0,
+            order: None,
         };
         let unavailable = |reason| SubscribeError::Unavailable { reason };
         let context = subscriber.link.ready().map_err(unavailable)?;
@@ -210,6 +194,7 @@ impl JetStreamSubscriber {
                 changed = self.connections.changed() => {
                     // The link keeps the sender.
                     drop(changed);
+                    self.broken();
                     Box::pin(self.verify()).await;
                     continue;
                 }
@@ -235,8 +220,83 @@ impl JetStreamSubscriber {
                         );
                     }
                     self.messages = None;
+                    self.broken();
                 }
-                None => self.messages = None,
+                None => {
+                    self.messages = None;
+                    self.broken();
+                }
+            }
+        }
+    }
+
+    /// As [`JetStreamSubscriber::receive`], but nothing comes before what is older.
+    async fn receive_in_order(&mut self) -> Result<Message, SubscribeError> {
+        loop {
+            let Some(order) = &mut self.order else {
+                return self.receive().await;
+            };
+            if let Some(message) = order.release() {
+                return Ok(message);
+            }
+            // Without a pull nothing could come that is missing.
+            let ask_at = order.ask_at().filter(|_| self.messages.is_some());
+            let ask = async {
+                match ask_at {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                received = self.receive() => {
+                    let message = received?;
+                    if let Some(order) = &mut self.order {
+                        order.hold(message.seq, message);
+                    }
+                }
+                () = ask => Box::pin(self.ask()).await,
+            }
+        }
+    }
+
+    /// Asks the server whether everything that is not settled is here.
+    async fn ask(&mut self) {
+        let found: Result<Consumer<pull::Config>, String> = match self.link.ready() {
+            Ok(context) => context
+                .get_consumer_from_stream(&self.subscription.durable, STREAM)
+                .await
+                .map_err(|error| chain(&error)),
+            Err(reason) => Err(reason),
+        };
+        let in_hand = lock(&self.progress).in_hand.len();
+        let Some(order) = &mut self.order else {
+            return;
+        };
+        match found {
+            Ok(consumer) => {
+                let info = consumer.cached_info();
+                let deliveries = info.delivered.consumer_sequence;
+                order.told(deliveries, info.num_ack_pending, in_hand);
+            }
+            Err(reason) => {
+                tracing::debug!(
+                    consumer = self.subscription.durable,
+                    reason,
+                    "what is not settled is not known yet"
+                );
+                order.later();
+            }
+        }
+    }
+
+    /// Messages may have been lost on their way.
+    fn broken(&mut self) {
+        if let Some(order) = &mut self.order {
+            let held = order.broken();
+            let mut progress = lock(&self.progress);
+            for seq in held {
+                progress.in_hand.remove(&seq);
             }
         }
     }
@@ -295,9 +355,12 @@ impl JetStreamSubscriber {
         }
     }
 
-    async fn message(&self, message: NatsMessage) -> Option<Message> {
+    async fn message(&mut self, message: NatsMessage) -> Option<Message> {
         let (seq, delivery, stored_at) = match message.info() {
             Ok(info) => {
+                if let Some(order) = &mut self.order {
+                    order.delivered(info.consumer_sequence);
+                }
                 let at = Timestamp::from_nanosecond(info.published.unix_timestamp_nanos());
                 let delivery = u64::try_from(info.delivered).unwrap_or(1);
                 (info.stream_sequence, delivery, at.unwrap_or_default())
@@ -319,10 +382,15 @@ impl JetStreamSubscriber {
             let mut progress = lock(&self.progress);
             progress.next = progress.next.max(seq + 1);
             progress.open.insert(seq);
+            if self.order.is_some() {
+                progress.in_hand.insert(seq);
+            }
         }
         let raw = message.payload.clone();
+        let event = envelope::decode(&raw);
         Some(Message {
-            event: envelope::decode(&raw),
+            came_as: event.is_err().then(|| names_of(&message.subject)),
+            event,
             raw,
             seq,
             stored_at,
@@ -356,42 +424,16 @@ impl Drop for JetStreamSubscriber {
 }
 
 impl Receive for JetStreamSubscriber {
+    fn keep_order(&mut self) {
+        self.order = Some(Order::new());
+    }
+
     fn next(&mut self) -> BoxFuture<'_, Result<Message, SubscribeError>> {
-        self.receive().boxed()
+        match self.order {
+            Some(_) => self.receive_in_order().boxed(),
+            None => self.receive().boxed(),
+        }
     }
-}
-
-fn config(subscription: &Subscription) -> pull::Config {
-    let mut filters = filters(&subscription.subjects);
-    // One filter goes where servers before 2.10 know it.
-    let single = if filters.len() == 1 {
-        filters.pop()
-    } else {
-        None
-    };
-    pull::Config {
-        durable_name: Some(subscription.durable.clone()),
-        ack_policy: AckPolicy::Explicit,
-        ack_wait: subscription.ack_wait,
-        max_ack_pending: i64::try_from(subscription.max_in_flight.max(1)).unwrap_or(i64::MAX),
-        filter_subject: single.unwrap_or_default(),
-        filter_subjects: filters,
-        ..pull::Config::default()
-    }
-}
-
-fn differs(there: &async_nats::jetstream::consumer::Config, wanted: &pull::Config) -> bool {
-    let sorted = |one: &str, many: &[String]| -> BTreeSet<String> {
-        many.iter()
-            .cloned()
-            .chain([one.to_owned()])
-            .filter(|filter| !filter.is_empty())
-            .collect()
-    };
-    sorted(&there.filter_subject, &there.filter_subjects)
-        != sorted(&wanted.filter_subject, &wanted.filter_subjects)
-        || there.ack_wait != wanted.ack_wait
-        || there.max_ack_pending != wanted.max_ack_pending
 }
 
 pub(super) fn is_absent(kind: &ConsumerErrorKind) -> bool {
@@ -401,59 +443,5 @@ pub(super) fn is_absent(kind: &ConsumerErrorKind) -> bool {
             code == ErrorCode::CONSUMER_NOT_FOUND || code == ErrorCode::CONSUMER_DOES_NOT_EXIST
         }
         _ => false,
-    }
-}
-
-struct Delivered {
-    link: Arc<Link>,
-    message: NatsMessage,
-    seq: u64,
-    progress: Arc<Mutex<Progress>>,
-}
-
-impl Delivered {
-    async fn answer(&self, kind: AckKind) -> Result<(), AckError> {
-        self.link.check().map_err(|reason| AckError { reason })?;
-        let sent = self.message.ack_with(kind).await;
-        sent.map_err(|error| AckError {
-            reason: error.to_string(),
-        })
-    }
-
-    fn done(&self) {
-        lock(&self.progress).open.remove(&self.seq);
-    }
-}
-
-#[async_trait]
-impl Settle for Delivered {
-    /// On its way: a lost acknowledgement only means another delivery, and waiting for the server's word
-    /// would cost a round trip for each message.
-    async fn ack(&self) -> Result<(), AckError> {
-        self.answer(AckKind::Ack).await?;
-        self.done();
-        Ok(())
-    }
-
-    async fn ack_confirmed(&self) -> Result<(), AckError> {
-        self.link.check().map_err(|reason| AckError { reason })?;
-        let confirmed = tokio::time::timeout(CONFIRM_WAIT, self.message.double_ack()).await;
-        let reason = match confirmed {
-            Ok(Ok(())) => {
-                self.done();
-                return Ok(());
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the server has not answered for 2 s".to_owned(),
-        };
-        Err(AckError { reason })
-    }
-
-    async fn retry_after(&self, wait: Duration) -> Result<(), AckError> {
-        self.answer(AckKind::Nak(Some(wait))).await
-    }
-
-    async fn in_progress(&self) -> Result<(), AckError> {
-        self.answer(AckKind::Progress).await
     }
 }

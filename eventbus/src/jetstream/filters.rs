@@ -33,13 +33,27 @@ pub(super) fn filters(subjects: &[SubjectPattern]) -> Vec<String> {
         .collect()
 }
 
+/// The source and the event in a subject.
+fn parts_of(subject: &str) -> (&str, &str) {
+    let mut parts = subject.split('.').skip(1);
+    (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    )
+}
+
+/// The same for people.
+pub(super) fn names_of(subject: &str) -> SubjectPattern {
+    let (source, event) = parts_of(subject);
+    SubjectPattern {
+        source: source.to_owned(),
+        event: event.to_owned(),
+    }
+}
+
 /// Whether a subject is wanted, where the filter takes more.
 pub(super) fn wants(subjects: &[SubjectPattern], subject: &str) -> bool {
-    let mut parts = subject.split('.').skip(1);
-    let (source, event) = (
-        parts.next().unwrap_or_default(),
-        parts.next().unwrap_or_default(),
-    );
+    let (source, event) = parts_of(subject);
     let covers = |pattern: &str, name: &str| pattern == "*" || pattern == name;
     subjects
         .iter()

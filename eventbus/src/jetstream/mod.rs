@@ -11,14 +11,17 @@
 
 mod consumer;
 mod credentials;
+mod delivered;
 mod filters;
 mod journal;
 mod link;
+mod order;
 mod questions;
 mod state;
 mod stream;
 mod survey;
 mod takeover;
+mod wanted;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -84,6 +87,21 @@ impl Bus {
                 }
             }
         });
+        Ok(Self {
+            backend: Arc::new(JetStreamBus { link }),
+        })
+    }
+
+    /// As [`Bus::jetstream`], for a short look, which ends with [`Bus::close`] or with the last of its clones.
+    pub(crate) fn visit_jetstream(
+        config: JetStreamConfig,
+        secrets: Arc<dyn Secrets>,
+        tasks: &Tasks,
+    ) -> Result<Self, OpenError> {
+        let servers = link::addresses(&config.url).map_err(|reason| OpenError::Fatal { reason })?;
+        let own = tasks.child();
+        let link = Arc::new(Link::new(config, servers, secrets, own.clone()).visiting());
+        own.spawn("look at an event bus", link.clone().run());
         Ok(Self {
             backend: Arc::new(JetStreamBus { link }),
         })
@@ -200,10 +218,11 @@ impl Backend for JetStreamBus {
             .link
             .ready()
             .map_err(|reason| SubscribeError::Unavailable { reason })?;
-        let stream = context
-            .get_stream(STREAM)
-            .await
-            .map_err(|error| away(&error))?;
+        let stream = match context.get_stream(STREAM).await {
+            Ok(stream) => stream,
+            Err(error) if stream::is_absent(&error) => return Ok(Vec::new()),
+            Err(error) => return Err(away(&error)),
+        };
         let names = stream.consumer_names().try_collect::<Vec<String>>().await;
         let mut names = names.map_err(|error| away(&error))?;
         names.retain(|name| name.starts_with(prefix));
@@ -232,6 +251,11 @@ impl Backend for JetStreamBus {
         Ok(Arc::new(
             JetStreamState::open(self.link.clone(), bucket).await?,
         ))
+    }
+
+    async fn known_state(&self, bucket: &str) -> Result<Option<Arc<dyn State>>, StateError> {
+        let found = JetStreamState::find(self.link.clone(), bucket).await?;
+        Ok(found.map(|found| Arc::new(found) as Arc<dyn State>))
     }
 
     fn journal(&self, name: &str, limits: JournalLimits) -> Option<Arc<dyn Journal>> {

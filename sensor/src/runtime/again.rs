@@ -91,6 +91,11 @@ impl RunningSensor {
         let runner = self.runner(&letter.trigger)?;
         let mut events = Events::new();
         for dead in &letter.events {
+            if dead.dependency.is_empty() {
+                return Err(AgainError::Refused(
+                    "the message was no event when it came".to_owned(),
+                ));
+            }
             let bytes = dead.bytes().ok_or_else(|| {
                 AgainError::Refused(format!(
                     "the payload of event {:?} was too large to be kept",
@@ -100,11 +105,6 @@ impl RunningSensor {
             let event = envelope::decode(&bytes).map_err(|error| {
                 AgainError::Refused(format!("the message is no event: {error}"))
             })?;
-            if dead.dependency.is_empty() {
-                return Err(AgainError::Refused(
-                    "the message was no event when it came".to_owned(),
-                ));
-            }
             events.insert(dead.dependency.clone(), Input::new(Arc::new(event)));
         }
         runner.ledger.entered();
@@ -364,7 +364,7 @@ impl Runner {
             }
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = self.stop.cancelled() => return (End::Stopped, firing),
+                () = self.stopped() => return (End::Stopped, firing),
             }
             wait *= 2;
             tries += 1;

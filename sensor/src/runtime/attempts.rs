@@ -47,7 +47,7 @@ impl Runner {
             tokio::select! {
                 biased;
                 () = limit.wait() => {}
-                () = self.stop.cancelled() => return End::Stopped,
+                () = self.stopped() => return End::Stopped,
             }
         }
         let launcher = &self.prepared.launcher;
@@ -144,6 +144,10 @@ impl Runner {
         let id = launcher.firing_id(events);
         let mut attempt = 1;
         loop {
+            // A process that stood still may find that another one has gone on.
+            if !self.holder.is_mine() {
+                return Err(Failure::Stopped);
+            }
             let begun = Instant::now();
             let result = self.once(launcher, events, &id, &notes).await;
             self.metrics.action.observe(begun.elapsed().as_secs_f64());
@@ -170,7 +174,7 @@ impl Runner {
             );
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = self.stop.cancelled() => return Err(Failure::Stopped),
+                () = self.stopped() => return Err(Failure::Stopped),
             }
             attempt += 1;
         }

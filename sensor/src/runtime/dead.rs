@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tiphys_core::envelope;
+use tiphys_core::{Event, envelope};
 use tiphys_eventbus::{Bus, StateError};
 use tokio::sync::Mutex;
 
@@ -56,8 +56,14 @@ pub struct DeadLetter {
 pub struct DeadEvent {
     /// The dependency; empty for a message that is no event.
     pub dependency: String,
-    /// Its id; empty for a message that is no event.
+    /// Its id; of a message that is no event, what can be read of it or made of its place.
     pub id: String,
+    /// The place on the bus of a message that is no event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// Where a message that is no event came from, as SOURCE/NAME.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// Its envelope as base64; absent where it was too large to be kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub envelope: Option<String>,
@@ -68,7 +74,12 @@ pub(super) enum Letter<'a> {
     /// A firing by its name.
     Firing { id: &'a str, events: &'a Events },
     /// A message that is no event.
-    Poison { seq: u64, raw: &'a Bytes },
+    Poison {
+        seq: u64,
+        /// What can be read of it.
+        event: &'a Event,
+        raw: &'a Bytes,
+    },
 }
 
 /// The dead of a bus.
@@ -165,6 +176,8 @@ impl DeadLetters {
                 let event = |(dependency, input): (&String, &crate::document::Input)| DeadEvent {
                     dependency: dependency.clone(),
                     id: input.event().id.clone(),
+                    seq: None,
+                    from: None,
                     envelope: Some(STANDARD.encode(envelope::encode(input.event()))),
                 };
                 (
@@ -172,10 +185,12 @@ impl DeadLetters {
                     events.iter().map(event).collect(),
                 )
             }
-            Letter::Poison { seq, raw } => {
+            Letter::Poison { seq, event, raw } => {
                 let event = DeadEvent {
                     dependency: String::new(),
-                    id: String::new(),
+                    id: event.id.clone(),
+                    seq: Some(seq),
+                    from: Some(format!("{}/{}", event.source, event.subject)),
                     envelope: Some(STANDARD.encode(raw)),
                 };
                 let Labels {

@@ -133,7 +133,7 @@ impl Joined {
     ) {
         let worst = told.iter().map(|part| part.end).max();
         let end = match answer {
-            Answer::Known | Answer::Stopped | Answer::Old => return,
+            Answer::Known | Answer::Stopped | Answer::Old | Answer::Again(_) => return,
             Answer::End(Outcome::Dead) => Ended::Dead,
             Answer::End(Outcome::Fired) => Ended::Fired,
             Answer::End(Outcome::Filtered) => Ended::Filtered,

@@ -1,6 +1,6 @@
 //! The loop of one trigger: takes messages, keeps so many under way, settles them, and subscribes again where it must.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
@@ -11,27 +11,30 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
+use tiphys_core::Event;
 use tiphys_core::backoff::Backoff;
-use tiphys_core::envelope::EnvelopeError;
 use tiphys_core::metrics::TriggerMetrics;
-use tiphys_core::{Event, tasks};
-use tiphys_eventbus::{Bus, Message, Subscriber, Subscription};
+use tiphys_eventbus::{Bus, Health, Message, Subscriber, Subscription, Turn as BusTurn};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio_util::sync::CancellationToken;
 
 use super::ACK_WAIT;
 use super::attempts::End;
-use super::dead::{DeadLetters, Letter};
+use super::dead::DeadLetters;
 use super::joined::Joined;
 use super::ledger::{Ledger, Outcome};
 use super::limit::Limit;
+use super::settled::Remembered;
 use super::turns::{Turn, Turns};
 use crate::dependency::{Admission, Dependency};
 use crate::document::Events;
-use crate::filters::{Detail, Report};
+use crate::filters::Report;
 use crate::prepared::Prepared;
-use crate::record::{self, Draft, Labels, Recorder};
+use crate::record::{self, Labels, Recorder};
 use crate::triggers::World;
+
+/// How long work in hand may take once another process may run the trigger.
+const LOST: Duration = Duration::from_secs(1);
 
 /// How often events that met nobody are looked for.
 const TICK: Duration = Duration::from_secs(5);
@@ -55,6 +58,10 @@ pub(super) struct Runner {
     pub(super) records: Recorder,
     /// Orders the firings of one key.
     pub(super) turns: Option<Turns>,
+    /// Whether this process runs the trigger, where only one may.
+    pub(super) holder: BusTurn,
+    /// The messages that have an end.
+    pub(super) settled: Remembered,
     /// Events that were stored before are none of ours.
     pub(super) since: Option<Timestamp>,
     pub(super) labels: Arc<Labels>,
@@ -72,6 +79,8 @@ pub(super) enum Answer {
     Held,
     /// Its event was counted before.
     Known,
+    /// It had an end, and its acknowledgement was lost.
+    Again(Option<Outcome>),
     /// It is from before the time that the sensor begins with.
     Old,
     /// Again after a pause.
@@ -81,44 +90,92 @@ pub(super) enum Answer {
 }
 
 impl Runner {
-    /// Runs until the signal to stop; finishes what is in hand. What few triggers do is boxed: there may be thousands that
-    /// wait, each as large as all that it may ever do.
+    /// Runs until the signal to stop; finishes what is in hand. Where only one process may run the trigger, it stands by
+    /// until it is this one's turn. What few triggers do is boxed: there may be thousands that wait, each as large as all
+    /// that it may ever do.
     pub(super) async fn run(self: Arc<Self>, subscriber: Subscriber) -> Result<(), Infallible> {
-        let mut subscriber = subscriber;
+        let mut subscriber = Some(subscriber);
         let mut joined = self.prepared.condition.needs_all().then(Joined::default);
-        if let Some(joined) = &mut joined {
-            Box::pin(joined.count_stored(&self)).await;
+        let mut begun = false;
+        while Box::pin(self.stand_by()).await {
+            if let Some(limit) = &self.limit {
+                tokio::select! {
+                    () = limit.resume() => {}
+                    () = self.stopped() => continue,
+                }
+            }
+            if !std::mem::replace(&mut begun, true) {
+                if let Some(joined) = &mut joined {
+                    Box::pin(joined.count_stored(&self)).await;
+                }
+                self.record_waiting(joined.as_ref());
+            }
+            let subscribed = match subscriber.take() {
+                Some(subscriber) => Some(self.ordered(subscriber)),
+                None => Box::pin(self.subscribe()).await,
+            };
+            if let Some(subscriber) = subscribed {
+                self.serve(subscriber, &mut joined).await;
+            }
         }
-        self.record_waiting(joined.as_ref());
+        Ok(())
+    }
+
+    /// Waits for this process's turn. False where the sensor stops.
+    async fn stand_by(&self) -> bool {
+        if !self.holder.is_mine() && !self.stop.is_cancelled() {
+            tracing::info!("another replica runs this trigger, as only one may; standing by");
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = self.holder.begins() => tracing::info!("this replica runs the trigger from now on"),
+            }
+        }
+        !self.stop.is_cancelled()
+    }
+
+    /// Takes messages until it has to stop.
+    async fn serve(&self, subscriber: Subscriber, joined: &mut Option<Joined>) {
+        let mut subscriber = subscriber;
         let mut under_way = FuturesUnordered::new();
+        let mut in_hand = HashSet::new();
         let mut sweep = tokio::time::interval(ACK_WAIT);
         let mut tick = tokio::time::interval(TICK);
-        while !self.stop.is_cancelled() {
+        let mut stopped = pin!(self.stopped());
+        while !self.is_stopped() {
             // What is there is taken first: nothing below is waited for while messages come.
             tokio::select! {
                 biased;
-                Some(()) = under_way.next(), if !under_way.is_empty() => {}
+                Some(seq) = under_way.next(), if !under_way.is_empty() => drop(in_hand.remove(&seq)),
                 _ = tick.tick(), if self.prepared.join.is_some() => {
-                    if let Some(joined) = &mut joined {
-                        Box::pin(joined.tick(&self)).await;
+                    if let Some(joined) = joined {
+                        Box::pin(joined.tick(self)).await;
                     }
                 }
-                _ = sweep.tick() => drop(self.ledger.sweep(2 * ACK_WAIT)),
+                _ = sweep.tick() => self.look(),
                 next = subscriber.next(), if under_way.len() < self.prepared.launcher.parallel => {
                     match next {
-                        Ok(message) if self.is_too_old(&message) => under_way.push(self.work(message, Some(Answer::Old), None)),
-                        Ok(message) => match &mut joined {
-                            // One after the other, because each changes what the next one meets.
-                            Some(joined) => {
-                                let (message, answer) = Box::pin(joined.take(&self, message)).await;
-                                under_way.push(self.work(message, Some(answer), None));
+                        // It is at work here, and its answer is for this delivery too.
+                        Ok(message) if !in_hand.insert(message.seq) => self.ledger.repeated(),
+                        Ok(message) => {
+                            let known = if self.is_too_old(&message) {
+                                Some(Answer::Old)
+                            } else {
+                                self.settled.get(&message).map(|end| Answer::Again(end.outcome))
+                            };
+                            match joined {
+                                _ if known.is_some() => under_way.push(self.work(message, known, None)),
+                                // One after the other, because each changes what the next one meets.
+                                Some(joined) => {
+                                    let (message, answer) = Box::pin(joined.take(self, message)).await;
+                                    under_way.push(self.work(message, Some(answer), None));
+                                }
+                                None => {
+                                    let turns = self.turns.as_ref();
+                                    let turn = turns.map(|turns| turns.take(message.event.as_ref().ok()));
+                                    under_way.push(self.work(message, None, turn));
+                                }
                             }
-                            None => {
-                                let turns = self.turns.as_ref();
-                                let turn = turns.map(|turns| turns.take(message.event.as_ref().ok()));
-                                under_way.push(self.work(message, None, turn));
-                            }
-                        },
+                        }
                         Err(error) => {
                             tracing::warn!(%error, "the subscription ended; subscribing again");
                             let Some(again) = Box::pin(self.subscribe()).await else { break };
@@ -126,11 +183,43 @@ impl Runner {
                         }
                     }
                 }
-                () = self.stop.cancelled() => {}
+                () = &mut stopped => {}
             }
         }
-        while under_way.next().await.is_some() {}
-        Ok(())
+        let finish = async { while under_way.next().await.is_some() {} };
+        if self.stop.is_cancelled() {
+            finish.await;
+        } else if tokio::time::timeout(LOST, finish).await.is_err() {
+            tracing::warn!("work in hand is left to the replica that runs the trigger now");
+        }
+    }
+
+    /// What is remembered for a while only.
+    fn look(&self) {
+        self.ledger.sweep(2 * ACK_WAIT);
+        if *self.bus.health().borrow() == Health::Connected {
+            self.settled.look();
+        }
+    }
+
+    /// Whether it may take nothing more.
+    fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled() || !self.holder.is_mine()
+    }
+
+    /// Waits for that.
+    pub(super) async fn stopped(&self) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = self.holder.ends() => {}
+        }
+    }
+
+    fn ordered(&self, subscriber: Subscriber) -> Subscriber {
+        match self.turns {
+            Some(_) => subscriber.in_order(),
+            None => subscriber,
+        }
     }
 
     /// Whether a message is from before the time that the sensor begins with.
@@ -148,7 +237,7 @@ impl Runner {
             }
             tokio::select! {
                 () = tokio::time::sleep(pause(tries)) => {}
-                () = self.stop.cancelled() => return End::Stopped,
+                () = self.stopped() => return End::Stopped,
             }
             tries += 1;
         }
@@ -161,13 +250,13 @@ impl Runner {
         loop {
             let wait = backoff.wait_after(attempt).unwrap_or(backoff.longest);
             tokio::select! {
-                () = self.stop.cancelled() => return None,
+                () = self.stopped() => return None,
                 () = tokio::time::sleep(wait) => {}
             }
             match self.bus.subscribe(self.subscription.clone()).await {
                 Ok(subscriber) => {
                     tracing::info!("subscribed again");
-                    return Some(subscriber);
+                    return Some(self.ordered(subscriber));
                 }
                 Err(error) => tracing::debug!(%error, "cannot subscribe yet"),
             }
@@ -175,26 +264,27 @@ impl Runner {
         }
     }
 
-    /// Works on a message unless that is done, then answers it.
-    async fn work(&self, message: Message, answer: Option<Answer>, turn: Option<Turn>) {
-        let (message, answer) = match answer {
-            Some(answer) => (message, answer),
+    /// Works on a message unless that is done, then answers it. Gives its number.
+    async fn work(&self, message: Message, answer: Option<Answer>, turn: Option<Turn>) -> u64 {
+        let (mut message, mut turn) = (message, turn);
+        let answer = match answer {
+            Some(answer) => answer,
             None => {
-                let (mut message, mut turn) = (message, turn);
                 if let Some(turn) = &mut turn {
                     self.marked(&message, turn.begin()).await;
                 }
                 // What came before was not done either, so that order is kept.
-                let stopped = turn.is_some() && self.stop.is_cancelled();
-                let answer = if stopped {
+                if turn.is_some() && self.is_stopped() {
                     Answer::Stopped
                 } else {
                     self.single(&mut message).await
-                };
-                (message, answer)
+                }
             }
         };
+        // The next of a key begins when the bus has the answer.
         self.settle(&message, answer).await;
+        drop(turn);
+        message.seq
     }
 
     async fn settle(&self, message: &Message, answer: Answer) {
@@ -207,7 +297,11 @@ impl Runner {
             _ if !self.at_least_once => Ok(()),
             // What a condition has taken is remembered until the bus says that it never delivers it again.
             Answer::Held | Answer::Known => message.ack_confirmed().await,
-            Answer::End(_) => message.ack().await,
+            // Only what the bus certainly has is done before the next of its key.
+            Answer::End(_) | Answer::Again(_) if self.turns.is_some() => {
+                message.ack_confirmed().await
+            }
+            Answer::End(_) | Answer::Again(_) => message.ack().await,
         };
         if let Err(error) = &settled {
             tracing::debug!(%error, seq = message.seq, "the message will come again");
@@ -218,11 +312,22 @@ impl Runner {
             Answer::End(outcome) => self.ledger.unconfirmed(message.seq, outcome),
             Answer::Held => self.ledger.held(message.seq),
             Answer::Known => self.ledger.repeated(),
+            Answer::Again(outcome) => {
+                self.ledger.repeated();
+                if let Some(outcome) = outcome.filter(|_| settled.is_ok()) {
+                    self.ledger.end(message.seq, outcome);
+                }
+            }
             Answer::Old => {}
             Answer::Later | Answer::Stopped => {
                 self.ledger
                     .given_back(message.seq, wait.unwrap_or_default());
             }
+        }
+        match answer {
+            Answer::End(outcome) => self.settled.put(message, Some(outcome)),
+            Answer::Held | Answer::Known if settled.is_ok() => self.settled.put(message, None),
+            _ => {}
         }
         if settled.is_ok() && matches!(answer, Answer::Held | Answer::Known) {
             let mut confirmed = self
@@ -237,135 +342,6 @@ impl Runner {
         }
     }
 
-    /// The event of a message; a poison message is set aside, and answered here.
-    pub(super) async fn event(&self, message: &mut Message) -> Result<Arc<Event>, Answer> {
-        let taken = EnvelopeError::Rule(String::new());
-        match std::mem::replace(&mut message.event, Err(taken)) {
-            Ok(event) => Ok(Arc::new(event)),
-            Err(error) => {
-                tracing::warn!(
-                    error = tasks::chain(&error),
-                    seq = message.seq,
-                    bytes = message.raw.len(),
-                    "a message is no event; it is dead"
-                );
-                let reason = tasks::chain(&error);
-                let letter = Letter::Poison {
-                    seq: message.seq,
-                    raw: &message.raw,
-                };
-                let kept = Box::pin(self.letters.put(&self.labels, letter, &reason, 0));
-                if let Err(error) = kept.await {
-                    tracing::warn!(%error, "cannot set a message aside; it is delivered again");
-                    return Err(Answer::Later);
-                }
-                self.decide(message, None, Vec::new(), record::End::Dead, Some(reason));
-                Err(Answer::End(Outcome::Dead))
-            }
-        }
-    }
-
-    /// Keeps events that are given up. False where they cannot be kept and must stay on the bus.
-    pub(super) async fn set_aside(&self, events: &Events, reason: &str, attempts: u32) -> bool {
-        let id = self.prepared.launcher.firing_id(events);
-        let letter = Letter::Firing {
-            id: id.text(),
-            events,
-        };
-        match self
-            .letters
-            .put(&self.labels, letter, reason, attempts)
-            .await
-        {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::warn!(%error, "cannot set dead events aside");
-                !self.at_least_once
-            }
-        }
-    }
-
-    /// How much is written down about filters.
-    pub(super) fn detail(&self) -> Detail {
-        if self.records.is_thorough() {
-            Detail::All
-        } else {
-            Detail::Failures
-        }
-    }
-
-    /// Records what became of a message.
-    pub(super) fn decide(
-        &self,
-        message: &Message,
-        event: Option<&Arc<Event>>,
-        parts: Vec<record::Part>,
-        end: record::End,
-        reason: Option<String>,
-    ) {
-        if !self.records.is_on() {
-            return;
-        }
-        let mut draft = self.draft(event, parts, end, reason);
-        draft.seq = message.seq;
-        draft.delivery = message.delivery;
-        self.records.record(draft);
-    }
-
-    /// A decision without its message.
-    pub(super) fn draft(
-        &self,
-        event: Option<&Arc<Event>>,
-        parts: Vec<record::Part>,
-        end: record::End,
-        reason: Option<String>,
-    ) -> Draft {
-        let worst = || {
-            let ended = parts.iter().filter(|part| part.end == end);
-            ended.rev().find_map(record::Part::reason)
-        };
-        Draft {
-            labels: Arc::clone(&self.labels),
-            at: Timestamp::now(),
-            event: event.map(Arc::clone),
-            seq: 0,
-            delivery: 0,
-            end,
-            reason: match end {
-                record::End::Fired | record::End::Waiting => reason,
-                _ => reason.or_else(worst),
-            },
-            parts,
-            held: std::collections::BTreeMap::new(),
-            missing: Vec::new(),
-        }
-    }
-
-    /// Records that the trigger waits for events from now on.
-    fn record_waiting(&self, joined: Option<&Joined>) {
-        if !self.records.is_on() {
-            return;
-        }
-        let names: Vec<String> = self
-            .prepared
-            .dependencies
-            .iter()
-            .map(|dependency| {
-                format!(
-                    "{} ({}/{})",
-                    dependency.name, dependency.source, dependency.event
-                )
-            })
-            .collect();
-        let reason = format!("waits for events of {}", names.join(", "));
-        let mut draft = self.draft(None, Vec::new(), record::End::Waiting, Some(reason));
-        match joined {
-            Some(joined) => (draft.held, draft.missing) = joined.waits(self),
-            None => draft.missing = self.prepared.condition.missing(|_| false),
-        }
-        self.records.record(draft);
-    }
-
     /// Waits for work on a message, telling the bus now and then that it goes on.
     pub(super) async fn marked<T>(&self, message: &Message, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
@@ -374,7 +350,7 @@ impl Runner {
                 biased;
                 done = &mut work => return done,
                 // Made when it is first waited for: most work is done at once.
-                () = async { tokio::time::sleep(ACK_WAIT / 3).await } => {
+                () = async { tokio::time::sleep(self.subscription.ack_wait / 3).await } => {
                     if let Err(error) = message.in_progress().await {
                         tracing::debug!(%error, "cannot mark a message as in progress");
                     }

@@ -83,6 +83,12 @@ impl SensorSpec {
             name => name,
         }
     }
+
+    /// Whether one replica at a time runs some of its triggers.
+    #[must_use]
+    pub fn has_singletons(&self) -> bool {
+        self.triggers.iter().any(TriggerSpec::is_single)
+    }
 }
 
 /// Where a Sensor that the bus does not know yet begins: `new` (default), `oldest`, or a time in RFC 3339.

@@ -30,7 +30,7 @@ pub struct TriggerSpec {
     /// How often and how far apart a failing action is tried; one attempt where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_strategy: Option<BackoffSpec>,
-    /// How often it may fire.
+    /// How often it may fire, all replicas together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimitSpec>,
     /// A path of the payload: events with the same value there fire one after the other, in their order.
@@ -43,6 +43,14 @@ pub struct TriggerSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_object")]
     pub dlq_trigger: Option<Box<TriggerSpec>>,
+}
+
+impl TriggerSpec {
+    /// Whether its meaning demands that one process at a time runs it: an order, or a rate.
+    #[must_use]
+    pub fn is_single(&self) -> bool {
+        !self.order_by.is_empty() || self.rate_limit.is_some()
+    }
 }
 
 /// The action of a trigger and its condition. Exactly one kind is set.

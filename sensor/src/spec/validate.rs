@@ -104,18 +104,6 @@ impl SensorSpec {
                 problems.error("must name at least one thing to do");
             });
         }
-        let ordered = self.triggers.iter().find(|one| !one.order_by.is_empty());
-        if let Some(trigger) = ordered
-            && self.replicas.is_some_and(|replicas| replicas > 1)
-        {
-            let name = trigger.template.as_ref().map(|one| one.name.as_str());
-            problems.at("replicas", |problems| {
-                problems.error(format!(
-                    "must be 1 while trigger {:?} has orderBy: replicas share the events of a key without an order",
-                    name.unwrap_or_default()
-                ));
-            });
-        }
         let scope = Scope {
             dependencies: &seen,
             engine,

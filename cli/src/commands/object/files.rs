@@ -57,8 +57,14 @@ pub(super) async fn options(
     let data_dir = args.data_dir.clone().unwrap_or_else(|| DATA_DIR.into());
     let ports = ports(&args.publish, &args.bind)?;
     let secrets = FileSecrets::new(documents, PathBuf::clone(&args.mounts));
+    let names: Vec<&str> = wanted
+        .iter()
+        .filter(|document| document.kind() == name)
+        .map(|document| document.name())
+        .collect();
     Ok(HostOptions {
         target,
+        replicas: args.replicas(kind, namespace, &names.join("+")),
         secrets: Some(Arc::new(secrets)),
         known_hosts: known_hosts::files().into(),
         linger: args.linger(0),

@@ -1,0 +1,114 @@
+//! Messages in the order of their places on JetStream, where a process is killed or the server is.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{NatsServer, connected, event, jetstream, next, subscription, unavailable};
+use tiphys_eventbus::{Bus, Publish as _, Subscription};
+
+fn ordered() -> Subscription {
+    Subscription {
+        ack_wait: Duration::from_secs(2),
+        ..subscription("d", &["*.*"])
+    }
+}
+
+async fn publish(bus: &Bus, numbers: std::ops::RangeInclusive<u64>) {
+    for number in numbers {
+        bus.publish(&event(&number.to_string())).await.unwrap();
+    }
+}
+
+/// A process that takes five messages, acknowledges the first, second and fourth, and is gone without a word.
+async fn killed(url: String) {
+    let process = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let bus = jetstream(&url);
+            connected(&bus).await;
+            let mut subscriber = bus.subscribe(ordered()).await.unwrap().in_order();
+            publish(&bus, 1..=10).await;
+            let mut taken = Vec::new();
+            for _ in 0..5 {
+                taken.push(next(&mut subscriber).await);
+            }
+            for index in [0, 1, 3] {
+                taken[index].ack_confirmed().await.unwrap();
+            }
+            // Nothing of it is dropped in order.
+            std::mem::forget((bus, subscriber, taken));
+        });
+        runtime.shutdown_background();
+    });
+    process.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_killed_process_had_in_hand_comes_before_what_is_newer() {
+    let server = NatsServer::start();
+    killed(server.url()).await;
+    let bus = jetstream(&server.url());
+    connected(&bus).await;
+    publish(&bus, 11..=15).await;
+    let mut subscriber = bus.subscribe(ordered()).await.unwrap().in_order();
+    let mut seen = Vec::new();
+    for _ in 0..12 {
+        let message = next(&mut subscriber).await;
+        message.ack_confirmed().await.unwrap();
+        seen.push(message.seq);
+    }
+    assert_eq!(seen, [3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+    publish(&bus, 16..=16).await;
+    assert_eq!(next(&mut subscriber).await.seq, 16);
+    bus.close().await;
+}
+
+#[tokio::test]
+async fn a_killed_server_brings_nothing_before_what_is_older() {
+    let mut server = NatsServer::start();
+    let bus = jetstream(&server.url());
+    connected(&bus).await;
+    let mut subscriber = bus.subscribe(ordered()).await.unwrap().in_order();
+    let mut seen = 0;
+    for round in 1..=3_u64 {
+        publish(&bus, round * 20 - 19..=round * 20).await;
+        // Some are settled, some are in hand, some were fetched ahead when the server goes.
+        let mut in_hand = Vec::new();
+        while seen < round * 20 - 10 {
+            let message = next(&mut subscriber).await;
+            see(message.seq, &mut seen);
+            if message.seq % 3 == 0 {
+                in_hand.push(message);
+            } else {
+                message.ack_confirmed().await.unwrap();
+            }
+        }
+        server.kill();
+        unavailable(&bus, "").await;
+        server.restart();
+        connected(&bus).await;
+        publish(&bus, 100 + round..=100 + round).await;
+        for message in in_hand {
+            // Where the server does not hear of it, it comes again.
+            drop(message.ack_confirmed().await);
+        }
+    }
+    while seen < 63 {
+        let message = next(&mut subscriber).await;
+        see(message.seq, &mut seen);
+        message.ack_confirmed().await.unwrap();
+    }
+    bus.close().await;
+}
+
+/// What comes for the first time is the next one; anything else has come before.
+fn see(seq: u64, seen: &mut u64) {
+    assert!(seq <= *seen + 1, "{seq} comes after {seen}");
+    *seen = seq.max(*seen);
+}
