@@ -1,16 +1,21 @@
-//! YAML text to documents with positions, and documents to typed specs with every problem.
+//! YAML text to documents with positions, and (in `typed`) documents to typed specs with every problem.
 //! It reads text only: finding and opening files is the caller's work.
 
 mod list;
+mod reader;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::problems::{Path, Problem, Problems, Segment, Severity};
+use crate::problems::Path;
+
+mod typed;
+
+pub use self::reader::read;
 
 /// A line and a column, both counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,146 +97,6 @@ impl Document {
             path = path.parent()?;
         }
     }
-
-    /// Reads the object as `T`. Every wrong type and every unknown field is reported, not only the first.
-    ///
-    /// A member of the wrong type is left out and reading goes on, so `None` means that the object is beyond that.
-    pub fn typed<T: DeserializeOwned>(&self, problems: &mut Problems) -> Option<T> {
-        // Each round takes one wrong member out; real objects have a handful.
-        const ROUNDS: usize = 50;
-        let mut object = self.object.clone();
-        for _ in 0..ROUNDS {
-            let mut unknown = Vec::new();
-            let mut track = serde_path_to_error::Track::new();
-            let reader = serde_path_to_error::Deserializer::new(&object, &mut track);
-            let result: Result<T, serde_json::Error> =
-                serde_ignored::deserialize(reader, |path| unknown.push(ignored_path(&path)));
-            match result {
-                Ok(typed) => {
-                    for path in unknown.into_iter().filter(|path| !is_common(path)) {
-                        problems.add(Problem {
-                            severity: Severity::Warning,
-                            path,
-                            message: "is not a known field; it is kept and has no effect"
-                                .to_owned(),
-                            inner: None,
-                        });
-                    }
-                    return Some(typed);
-                }
-                Err(error) => {
-                    let path = error_path(&track.path());
-                    let null = lookup(&object, &path).is_some_and(Value::is_null);
-                    let removed = remove(&mut object, &path);
-                    // `field: null` means that the field is not set, as for the API server.
-                    if null && removed {
-                        continue;
-                    }
-                    problems.add(Problem {
-                        severity: Severity::Error,
-                        path,
-                        message: type_message(&error.to_string()),
-                        inner: None,
-                    });
-                    if !removed {
-                        return None;
-                    }
-                }
-            }
-        }
-        None
-    }
-}
-
-/// What every object has, whether or not the type that it is read as cares.
-fn is_common(path: &Path) -> bool {
-    let common = |key: &str| matches!(key, "apiVersion" | "kind" | "metadata" | "status");
-    matches!(path.segments(), [Segment::Key(key)] if common(key))
-}
-
-/// serde speaks of "invalid type: string \"x\", expected i32"; users are told what must hold.
-fn type_message(error: &str) -> String {
-    let error = error.split(" at line ").next().unwrap_or(error);
-    match error
-        .strip_prefix("invalid type: ")
-        .and_then(|rest| rest.split_once(", expected "))
-    {
-        Some((found, wanted)) => {
-            let wanted = match wanted {
-                "i32" | "i64" | "u32" | "u64" | "usize" | "u16" => "a whole number",
-                "f64" => "a number",
-                "a boolean" => "true or false",
-                "a sequence" => "a list",
-                "a map" => "a map of fields",
-                "a string" => "text",
-                other if other.starts_with("struct ") => "a map of fields",
-                other => other,
-            };
-            format!("must be {wanted}, not {found}")
-        }
-        None => error.to_owned(),
-    }
-}
-
-fn ignored_path(path: &serde_ignored::Path<'_>) -> Path {
-    use serde_ignored::Path as P;
-    match path {
-        P::Root => Path::default(),
-        P::Seq { parent, index } => ignored_path(parent).index(*index),
-        P::Map { parent, key } => ignored_path(parent).key(key),
-        P::Some { parent } | P::NewtypeStruct { parent } | P::NewtypeVariant { parent } => {
-            ignored_path(parent)
-        }
-    }
-}
-
-fn error_path(path: &serde_path_to_error::Path) -> Path {
-    use serde_path_to_error::Segment as S;
-    let segments = path.iter().filter_map(|segment| match segment {
-        S::Seq { index } => Some(Segment::Index(*index)),
-        S::Map { key } => Some(Segment::Key(key.clone())),
-        S::Enum { .. } | S::Unknown => None,
-    });
-    segments.collect::<Vec<_>>().into()
-}
-
-fn lookup<'a>(object: &'a Value, path: &Path) -> Option<&'a Value> {
-    let mut steps = path.segments().iter();
-    steps.try_fold(object, |value, step| match step {
-        Segment::Key(key) => value.get(key),
-        Segment::Index(index) => value.get(index),
-    })
-}
-
-fn remove(object: &mut Value, path: &Path) -> bool {
-    let Some((last, parents)) = path.segments().split_last() else {
-        return false;
-    };
-    let mut value = object;
-    for segment in parents {
-        let next = match segment {
-            Segment::Key(key) => value.get_mut(key),
-            Segment::Index(index) => value.get_mut(index),
-        };
-        let Some(next) = next else { return false };
-        value = next;
-    }
-    match (last, value) {
-        (Segment::Key(key), Value::Object(map)) => map.shift_remove(key).is_some(),
-        // A hole keeps the indexes of the elements behind it true; where null does not fit either, the list goes.
-        (Segment::Index(index), Value::Array(items)) => match items.get_mut(*index) {
-            Some(item) if !item.is_object() && !item.is_null() => {
-                *item = Value::Null;
-                true
-            }
-            Some(_) => {
-                items.clear();
-                true
-            }
-            None => false,
-        },
-        _ => false,
-    }
 }
 
 /// Reads all documents of a YAML (or JSON) text; empty ones are left out.
@@ -260,7 +125,11 @@ fn options(text: &str) -> serde_saphyr::Options {
     budget.max_documents = budget.max_documents.max(text.len() / 4);
     budget.max_nodes = budget.max_nodes.max(text.len());
     budget.max_events = budget.max_events.max(text.len().saturating_mul(2));
-    serde_saphyr::options! { budget: Some(budget) }
+    serde_saphyr::options! {
+        budget: Some(budget),
+        // `defaultMode: 0644` means for kubectl what it means for chmod.
+        legacy_octal_numbers: true,
+    }
 }
 
 fn yaml_error(text: &str, error: &serde_saphyr::Error) -> YamlError {
@@ -348,6 +217,10 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Node, E> {
+        // As kubectl sends it: 1.0 and 1e3 are whole numbers.
+        if let Ok(whole) = value.to_string().parse::<i64>() {
+            return Ok(Node::Scalar(whole.into()));
+        }
         let number = serde_json::Number::from_f64(value);
         number
             .map(|number| Node::Scalar(number.into()))
@@ -398,20 +271,6 @@ impl<'de> Visitor<'de> for NodeVisitor {
 mod tests {
     use super::*;
 
-    #[derive(Debug, Default, Deserialize, PartialEq)]
-    #[serde(default)]
-    struct Spec {
-        name: String,
-        count: i32,
-        items: Vec<Item>,
-    }
-
-    #[derive(Debug, Default, Deserialize, PartialEq)]
-    #[serde(default)]
-    struct Item {
-        port: i32,
-    }
-
     #[test]
     fn documents_keep_their_order_and_know_where_things_stand() {
         let documents =
@@ -432,28 +291,6 @@ mod tests {
     }
 
     #[test]
-    fn every_wrong_type_and_unknown_field_is_reported() {
-        let text = "name: [1]\ncount: many\nextra: 1\nitems:\n- port: 1\n  prot: 2\n- port: x\n";
-        let document = parse(text).unwrap().remove(0);
-        let mut problems = Problems::default();
-        let spec: Spec = document.typed(&mut problems).unwrap();
-        assert_eq!(
-            spec,
-            Spec {
-                items: vec![Item { port: 1 }, Item { port: 0 }],
-                ..Spec::default()
-            }
-        );
-        let text = problems.to_string();
-        let expected = "name: must be text, not sequence\n\
-             count: must be a whole number, not string \"many\"\n\
-             items[1].port: must be a whole number, not string \"x\"\n\
-             warning: extra: is not a known field; it is kept and has no effect\n\
-             warning: items[0].prot: is not a known field; it is kept and has no effect";
-        assert_eq!(text, expected);
-    }
-
-    #[test]
     fn a_file_may_hold_thousands_of_documents_but_no_alias_bomb() {
         let text = "---\nkind: A\nlist: [1, 2]\n".repeat(5000);
         assert_eq!(parse(&text).unwrap().len(), 5000);
@@ -469,13 +306,28 @@ mod tests {
     }
 
     #[test]
-    fn null_means_not_set() {
-        let document = parse("name: null\ncount: ~\nitems: null\n")
-            .unwrap()
-            .remove(0);
-        let mut problems = Problems::default();
-        assert_eq!(document.typed(&mut problems), Some(Spec::default()));
-        assert_eq!(problems.to_string(), "");
+    fn numbers_are_what_kubectl_makes_of_them() {
+        let cases = [
+            ("0644", "420"),
+            ("-017", "-15"),
+            ("0o17", "15"),
+            ("0x1F", "31"),
+            ("08", "8"),
+            ("0", "0"),
+            ("1.0", "1"),
+            ("1e3", "1000"),
+            ("1.50", "1.5"),
+            ("-2.0", "-2"),
+            ("9007199254740993", "9007199254740993"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("'0644'", "\"0644\""),
+            ("1.2.3", "\"1.2.3\""),
+            ("2024-01-02", "\"2024-01-02\""),
+        ];
+        for (text, expected) in cases {
+            let document = parse(&format!("a: {text}\n")).unwrap().remove(0);
+            assert_eq!(document.object["a"].to_string(), expected, "{text}");
+        }
     }
 
     #[test]
