@@ -123,7 +123,15 @@ fn done(result: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
 
 /// The error and its causes in one line.
 fn chain(error: &anyhow::Error) -> String {
-    tiphys_core::tasks::chain(error.as_ref())
+    explained(&tiphys_core::tasks::chain(error.as_ref()))
+}
+
+/// In the words of people what an API server answers for a kind that it does not serve.
+fn explained(text: &str) -> String {
+    text.replace(
+        "404 page not found: Failed to parse error data",
+        "the API server serves no objects of this kind: is Argo Workflows installed there, and is it the cluster that you mean?",
+    )
 }
 
 /// Whether the reader of our output has gone away, as `head` does.
@@ -133,4 +141,22 @@ fn closed_pipe(error: &anyhow::Error) -> bool {
             .downcast_ref::<std::io::Error>()
             .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_that_is_not_served_is_said_in_words() {
+        let status =
+            kube::core::Status::failure("404 page not found", "Failed to parse error data")
+                .with_code(404);
+        let error = anyhow::Error::from(kube::Error::Api(Box::new(status)));
+        let text = chain(&error.context("cannot list"));
+        assert!(
+            text.starts_with("cannot list: the API server serves no objects of this kind"),
+            "{text}"
+        );
+    }
 }

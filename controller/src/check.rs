@@ -11,6 +11,8 @@ use tiphys_eventsource::EventSourceSpec;
 use tiphys_sensor::Sensor;
 use tiphys_workflow::WorkflowSpec;
 
+use crate::operator::{eventbus, workload};
+
 /// The group and version of Argo's kinds.
 pub const API_VERSION: &str = "argoproj.io/v1alpha1";
 
@@ -144,6 +146,41 @@ fn name(document: &Document, problems: &mut Problems) {
             });
         });
     }
+}
+
+/// The most letters of a label and of a Service's name.
+const LONGEST_LABEL: usize = 63;
+
+/// What only a cluster asks of an object: its name becomes a label, and a part of the names of what is made for it.
+pub(crate) fn names(document: &Document, checked: Option<&Checked>, problems: &mut Problems) {
+    let name = document.name();
+    let mut errors = Vec::new();
+    let mut warnings = Vec::new();
+    if name.len() > LONGEST_LABEL {
+        errors.push("must have at most 63 letters, because it becomes a label".to_owned());
+    }
+    match checked {
+        Some(Checked::EventBus(spec)) => errors.extend(eventbus::name_problem(name, spec)),
+        Some(Checked::EventSource(spec)) => {
+            let ports = spec.service.as_ref().map(|service| &service.ports);
+            let service = workload::service_name(name);
+            if ports.is_some_and(|ports| !ports.is_empty())
+                && (service.len() > LONGEST_LABEL || name.contains('.'))
+            {
+                let most = LONGEST_LABEL.saturating_sub(workload::service_name("").len());
+                warnings.push(format!(
+                    "must have at most {most} letters, digits and \"-\" for spec.service to have an effect, because the Service is called {service}"
+                ));
+            }
+        }
+        _ => {}
+    }
+    problems.at("metadata", |problems| {
+        problems.at("name", |problems| {
+            errors.into_iter().for_each(|text| problems.error(text));
+            warnings.into_iter().for_each(|text| problems.warning(text));
+        });
+    });
 }
 
 /// One object among others, for checks that need to see several.

@@ -214,7 +214,9 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     while let Some(error) = cause {
         let next = error.to_string();
         // Some clients repeat their cause in their own text.
-        if !text.ends_with(&next) {
+        if let Some(shorter) = without_dump(&text, &next) {
+            text = shorter;
+        } else if !text.ends_with(&next) {
             text.push_str(": ");
             text.push_str(&next);
         }
@@ -223,10 +225,75 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
+/// Some clients write the name of their own type before their cause, and a dump of its fields behind it; neither is for
+/// people. `None` for a text that is not of that kind.
+fn without_dump(text: &str, cause: &str) -> Option<String> {
+    if cause.is_empty() {
+        return None;
+    }
+    let with_dump = format!("{cause} (");
+    let (before, _) = text.split_once(&with_dump)?;
+    let before = before.strip_suffix(": ").unwrap_or(before);
+    let (rest, word) = before.rsplit_once(": ").unwrap_or(("", before));
+    let is_type = word.ends_with("Error") && word.chars().all(|c| c.is_ascii_alphanumeric());
+    let before = if is_type { rest } else { before };
+    Some(if before.is_empty() {
+        cause.to_owned()
+    } else {
+        format!("{before}: {cause}")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::convert::Infallible;
+
+    #[derive(Debug)]
+    struct Told(&'static str, Option<Box<Told>>);
+
+    impl std::fmt::Display for Told {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl std::error::Error for Told {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            self.1.as_deref().map(|cause| cause as _)
+        }
+    }
+
+    #[test]
+    fn a_chain_says_everything_once_and_no_dump() {
+        for (texts, expected) in [
+            (&["cannot read", "refused"][..], "cannot read: refused"),
+            (&["cannot read: refused", "refused"], "cannot read: refused"),
+            (
+                &[
+                    "cannot apply Service \"a\"",
+                    "ApiError: quota: Forbidden (Status { code: 403, message: \"quota\" })",
+                    "quota: Forbidden",
+                ],
+                "cannot apply Service \"a\": quota: Forbidden",
+            ),
+            (
+                &[
+                    "ApiError: gone: Expired (Status { code: 410 })",
+                    "gone: Expired",
+                ],
+                "gone: Expired",
+            ),
+            (&["cannot open: a (b)", "a"], "cannot open: a"),
+            (&["cannot open (b)", ""], "cannot open (b)"),
+        ] {
+            let error = texts
+                .iter()
+                .rev()
+                .fold(None, |cause, text| Some(Box::new(Told(text, cause))));
+            assert_eq!(chain(&*error.unwrap()), expected);
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_panic_is_a_failure_with_its_name() {

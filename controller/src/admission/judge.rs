@@ -68,7 +68,9 @@ pub(crate) fn judge(request: &Request) -> Judgement {
         return judgement;
     }
     let document = Document::from_object(request.object.clone());
-    match check::check(&document, &mut judgement.problems) {
+    let checked = check::check(&document, &mut judgement.problems);
+    check::names(&document, checked.as_ref(), &mut judgement.problems);
+    match checked {
         Some(Checked::EventBus(new)) if update => {
             compare(&request.old_object, &new, &mut judgement.problems);
         }
@@ -172,6 +174,39 @@ mod tests {
             "spec.triggers[0].template.http.method",
         ] {
             assert!(errors.contains(path), "{path}\n{errors}");
+        }
+    }
+
+    #[test]
+    fn names_of_which_nothing_can_be_made_are_denied() {
+        let webhook =
+            json!({ "webhook": { "e": { "port": "1", "endpoint": "/e", "method": "POST" } } });
+        let mut service = webhook.clone();
+        service["service"] = json!({ "ports": [{ "port": 1 }] });
+        let jetstream = json!({ "jetstream": { "version": "latest" } });
+        let exotic = json!({ "jetstreamExotic": { "url": "nats://a:4222" } });
+        for (kind, spec, name, said) in [
+            ("EventBus", &jetstream, "a".repeat(40), ""),
+            ("EventBus", &jetstream, "a".repeat(41), "error"),
+            ("EventBus", &jetstream, "a.b".to_owned(), "error"),
+            ("EventBus", &exotic, "a.b".to_owned(), ""),
+            ("EventBus", &exotic, "a".repeat(64), "error"),
+            ("EventSource", &webhook, "a.b".to_owned(), ""),
+            ("EventSource", &webhook, "a".repeat(64), "error"),
+            ("EventSource", &service, "a".repeat(47), ""),
+            ("EventSource", &service, "a".repeat(48), "warning"),
+            ("EventSource", &service, "a.b".to_owned(), "warning"),
+        ] {
+            let mut object = object(kind, 1, spec.clone());
+            object["metadata"]["name"] = json!(name);
+            let problems = judge(&request("CREATE", Value::Null, object)).problems;
+            let found: Vec<String> = problems
+                .list()
+                .iter()
+                .filter(|problem| problem.path.to_string() == "metadata.name")
+                .map(|problem| format!("{:?}", problem.severity).to_lowercase())
+                .collect();
+            assert_eq!(found.join(" "), said, "{kind} {name}: {problems}");
         }
     }
 

@@ -180,8 +180,14 @@ async fn send(
 ) -> Result<DynamicObject, kube::Error> {
     let params = PatchParams::apply(MANAGER).force();
     let first = api.patch(name, &params, &Patch::Apply(object)).await;
-    let Err(kube::Error::Api(status)) = &first else {
-        return first;
+    let status = match &first {
+        Ok(service) if made == Made::Service && lacks_address(object, service) => {
+            // One that was made without an address never gets one.
+            delete(api, name, None).await?;
+            return api.patch(name, &params, &Patch::Apply(object)).await;
+        }
+        Err(kube::Error::Api(status)) => status,
+        _ => return first,
     };
     let says = |word: &str| status.code == 422 && status.message.contains(word);
     if made == Made::Service && says("clusterIP") {
@@ -198,6 +204,12 @@ async fn send(
         return api.patch(name, &params, &Patch::Apply(object)).await;
     }
     first
+}
+
+/// Whether a Service has no address although it is not wanted without one.
+fn lacks_address(wanted: &Value, service: &DynamicObject) -> bool {
+    let headless = |object: &Value| text(object, "/spec/clusterIP") == "None";
+    !headless(wanted) && headless(&service.data)
 }
 
 /// Removes an object; absent is fine, and so is another one of its name.

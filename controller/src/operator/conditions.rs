@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use super::child::Rollout;
 use crate::hosting::Kind;
 
+/// The reason of pods that wait for a Secret or a ConfigMap.
+pub(crate) const MISSING: &str = "MissingReferences";
+
 /// Whether something holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Truth {
@@ -105,9 +108,35 @@ impl Conditions {
         with(Truth::False).or_else(|| with(Truth::Unknown))
     }
 
-    /// `Ready`: what does not hold, else what the pods say.
+    /// `Ready`: what does not hold, else what the pods say. What is missing is said in any case: no pod starts before it
+    /// is there.
     pub(crate) fn ready(&self, pods: Said) -> Said {
-        self.worst().cloned().unwrap_or(pods)
+        let Some(mut worst) = self.worst().cloned() else {
+            return pods;
+        };
+        if worst.truth == Truth::False && pods.reason == MISSING {
+            worst.message = format!("{}; {}", worst.message, pods.message);
+        }
+        worst
+    }
+
+    /// What was said before is said again.
+    pub(crate) fn as_before(&mut self, old: &Value) {
+        for (kind, said) in &mut self.list {
+            let Some(condition) = condition(old, kind) else {
+                continue;
+            };
+            let text = |key: &str| condition.get(key).and_then(Value::as_str).unwrap_or("");
+            *said = Said {
+                truth: match text("status") {
+                    "True" => Truth::True,
+                    "False" => Truth::False,
+                    _ => Truth::Unknown,
+                },
+                reason: text("reason").to_owned(),
+                message: text("message").to_owned(),
+            };
+        }
     }
 
     /// All of them with `Ready`, sorted by type, as a status has them. What is said again keeps its time.
@@ -116,16 +145,10 @@ impl Conditions {
             self.list.iter().map(|(kind, said)| (*kind, said)).collect();
         all.push(("Ready", ready));
         all.sort_by_key(|(kind, _)| *kind);
-        let before = |kind: &str| {
-            old.get("conditions")?
-                .as_array()?
-                .iter()
-                .find(|condition| condition.get("type").and_then(Value::as_str) == Some(kind))
-        };
         all.into_iter()
             .map(|(kind, said)| {
                 let status = said.truth.as_str();
-                let since = before(kind)
+                let since = condition(old, kind)
                     .filter(|old| old.get("status").and_then(Value::as_str) == Some(status))
                     .and_then(|old| old.get("lastTransitionTime")?.as_str())
                     .unwrap_or(now);
@@ -141,20 +164,19 @@ impl Conditions {
     }
 }
 
-/// Whether an EventBus can be used: its objects are there, and its status says how it is reached. Argo's are as good.
-pub(crate) fn bus_is_deployed(status: &Value) -> bool {
-    holds(status, "Configured")
-        && holds(status, "Deployed")
-        && status.get("config").is_some_and(Value::is_object)
+/// What a status says of one type.
+pub(crate) fn condition<'a>(status: &'a Value, kind: &str) -> Option<&'a Value> {
+    status
+        .get("conditions")?
+        .as_array()?
+        .iter()
+        .find(|condition| condition.get("type").and_then(Value::as_str) == Some(kind))
 }
 
 /// Whether a status says that a condition holds.
 pub(crate) fn holds(status: &Value, kind: &str) -> bool {
-    let conditions = status.get("conditions").and_then(Value::as_array);
-    conditions.into_iter().flatten().any(|condition| {
-        condition.get("type").and_then(Value::as_str) == Some(kind)
-            && condition.get("status").and_then(Value::as_str) == Some("True")
-    })
+    let status = condition(status, kind).and_then(|condition| condition.get("status"));
+    status.and_then(Value::as_str) == Some("True")
 }
 
 /// What the pods say.
@@ -264,6 +286,31 @@ mod tests {
             (ready.truth, ready.reason.as_str()),
             (Truth::False, "InvalidTriggers")
         );
+    }
+
+    #[test]
+    fn what_is_missing_is_said_beside_what_does_not_hold() {
+        let mut conditions = Conditions::new(Kind::EventSource);
+        conditions.say("SourcesProvided", Said::no("UnsupportedSources", "no hdfs"));
+        conditions.say("Deployed", Said::yes("Succeeded", ""));
+        let ready = conditions.ready(Said::no(MISSING, "the pods wait: Secret \"a\""));
+        assert_eq!(
+            (ready.reason.as_str(), ready.message.as_str()),
+            ("UnsupportedSources", "no hdfs; the pods wait: Secret \"a\"")
+        );
+    }
+
+    #[test]
+    fn what_was_said_before_can_be_said_again() {
+        let mut conditions = Conditions::new(Kind::EventBus);
+        conditions.say("Configured", Said::no("InvalidSpec", "spec: must be set"));
+        let ready = conditions.ready(Said::yes("Running", ""));
+        let old = json!({ "conditions": conditions.written(&ready, &Value::Null, "1") });
+        let mut again = Conditions::new(Kind::EventBus);
+        again.as_before(&old);
+        assert_eq!(again, conditions);
+        again.as_before(&Value::Null);
+        assert_eq!(again, conditions, "nothing was said then");
     }
 
     #[test]

@@ -128,11 +128,14 @@ impl Operator {
             .map_err(|error| failed(what(), kube::Error::BuildRequest(error)))?;
         match self.client.request_text(request).await {
             Ok(text) => Ok(text),
-            Err(kube::Error::Api(status)) if status.code == 404 => Err(OperationError::Missing {
-                kind: plural.to_owned(),
-                name: name.to_owned(),
-                namespace: self.namespace.clone(),
-            }),
+            // A server that does not serve the kind answers 404 as well, in words of its own.
+            Err(kube::Error::Api(status)) if status.reason == "NotFound" => {
+                Err(OperationError::Missing {
+                    kind: plural.to_owned(),
+                    name: name.to_owned(),
+                    namespace: self.namespace.clone(),
+                })
+            }
             Err(error) => Err(failed(what(), error)),
         }
     }

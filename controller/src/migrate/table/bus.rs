@@ -62,7 +62,7 @@ pub(super) const ROWS: &[Difference] = &[
     ),
     row(
         "bus-scale-up",
-        "`replicas` from 1 to 3 lets the servers drop what the one had kept",
+        "`replicas` from 1 to 3, or from 3 to 1, loses what the servers had kept",
         "refused in the status, with what to do",
         "nothing that was acknowledged is lost",
     ),

@@ -73,6 +73,23 @@ pub(crate) struct Plan {
 /// its pods must fit into a label.
 const LONGEST_NAME: usize = 40;
 
+/// What is wrong with the name of a bus whose servers we make.
+pub(crate) fn name_problem(name: &str, spec: &EventBusSpec) -> Option<String> {
+    let bus = Bus {
+        namespace: "",
+        name,
+        labels: &BTreeMap::new(),
+        annotations: &BTreeMap::new(),
+        spec,
+    };
+    let bad = name.len() > LONGEST_NAME || name.contains('.');
+    (bad && Servers::of(bus).is_some()).then(|| {
+        format!(
+            "must have at most {LONGEST_NAME} letters, digits and \"-\", because the servers are called eventbus-<name>-js-0"
+        )
+    })
+}
+
 /// The Secrets whose values [`plan`] must see, whether they exist or not.
 pub(crate) fn secret_names(bus: Bus<'_>) -> Vec<String> {
     match Servers::of(bus) {
@@ -145,14 +162,6 @@ fn made(
     settings: &JetStreamSettings,
     existing: &Secrets,
 ) -> Result<Plan, Refused> {
-    if servers.bus.name.len() > LONGEST_NAME || servers.bus.name.contains('.') {
-        return Err(Refused {
-            reason: "InvalidSpec".to_owned(),
-            message: format!(
-                "metadata.name must have at most {LONGEST_NAME} letters, digits and \"-\", because the servers are called eventbus-<name>-js-0"
-            ),
-        });
-    }
     let stream = stream::merged(servers, settings)?;
     let version = servers.version(settings)?;
     let keeping = servers.keeping(settings, version, &stream);

@@ -71,7 +71,8 @@ pub(crate) fn readiness(bus: Bus<'_>, stateful_set: Option<&Value>) -> Option<Re
     })
 }
 
-/// Refuses the one change that loses every stored event: servers that join a cluster drop what they kept alone.
+/// Refuses what loses every stored event: servers that join a cluster drop what they kept alone, and one that is left
+/// alone does not open what it kept in a cluster.
 ///
 /// `stateful_set` is the one that exists now. Who wants that all the same deletes it first.
 pub(crate) fn refused_change(bus: Bus<'_>, stateful_set: &Value) -> Option<Refused> {
@@ -80,15 +81,27 @@ pub(crate) fn refused_change(bus: Bus<'_>, stateful_set: &Value) -> Option<Refus
         .pointer("/spec/template/metadata/annotations")
         .and_then(|annotations| annotations.get(CONFIG_ANNOTATION))
         .and_then(Value::as_str);
+    let there = stateful_set
+        .pointer("/spec/replicas")
+        .and_then(Value::as_u64);
     let alone = match said {
         Some(said) => said.starts_with(ALONE),
         // Argo's controller made it.
-        None => stateful_set.pointer("/spec/replicas")?.as_u64()? == 1,
+        None => there? == 1,
     };
-    (alone && servers.replicas > 1).then(|| Refused {
+    let why = match (alone, servers.replicas > 1) {
+        (true, true) => {
+            "must stay 1, because a server that joins a cluster drops the events that it kept alone"
+        }
+        (false, false) => {
+            "must be 3 or more, because a server that is left alone does not open what it kept in a cluster"
+        }
+        _ => return None,
+    };
+    Some(Refused {
         reason: "JetStreamStatefulSetFailed".to_owned(),
         message: format!(
-            "replicas must stay 1, because a server that joins a cluster drops the events that it kept alone: make another EventBus with {} replicas, or delete the StatefulSet {:?} to go on without those events",
+            "replicas {why}: make another EventBus with replicas {}, or delete the StatefulSet {:?} to go on without those events",
             servers.replicas,
             servers.name()
         ),

@@ -8,7 +8,7 @@ use kube::{Api, ResourceExt as _};
 use tiphys_core::Problems;
 use tiphys_core::manifest::Document;
 use tiphys_core::tasks::chain;
-use tiphys_eventbus::EventBusSpec;
+use tiphys_eventbus::{BusConfig, EventBusSpec};
 
 use super::report::report;
 use super::workload::set_finalizers;
@@ -16,7 +16,7 @@ use super::{Context, ObjectView, Outcome, bring};
 use crate::check::{self, Checked};
 use crate::hosting::Kind;
 use crate::operator::apply;
-use crate::operator::conditions::{self, Conditions, Said};
+use crate::operator::conditions::{Conditions, Said};
 use crate::operator::eventbus::{self, Bus, Secrets};
 use crate::operator::known::Known;
 use crate::operator::notices::Weight;
@@ -43,7 +43,8 @@ pub(super) async fn look(context: &Context, view: ObjectView) -> Outcome {
     }
     let mut conditions = Conditions::new(Kind::EventBus);
     let (pods, config) = make(context, &view, &mut conditions, &mut outcome).await;
-    report(context, known, &conditions, pods, config, &mut outcome).await;
+    let ready = conditions.ready(pods);
+    report(context, known, &conditions, ready, config, &mut outcome).await;
     outcome
 }
 
@@ -56,24 +57,26 @@ async fn make(
 ) -> (Said, Option<serde_json::Value>) {
     let known = &view.known;
     let unknown = || Said::unknown("Waiting", "not looked at yet");
-    let mut problems = Problems::default();
-    let document = Document::from_object(known.object.clone());
-    let checked = check::check(&document, &mut problems);
-    let spec = match checked {
-        Some(Checked::EventBus(spec)) if !problems.has_errors() => spec,
-        _ => {
-            conditions.say("Configured", Said::no("InvalidSpec", problems.errors()));
-            return (unknown(), None);
-        }
-    };
-    conditions.say("Configured", Said::yes("Valid", "the spec can be used"));
-    let bus = bus(known, &spec);
     let stateful_set = view
         .children
         .iter()
         .map(|(child, _)| child)
         .find(|child| child.key.made == Made::StatefulSet)
         .and_then(|child| child.object.clone());
+    let mut problems = Problems::default();
+    let document = Document::from_object(known.object.clone());
+    let checked = check::check(&document, &mut problems);
+    check::names(&document, checked.as_ref(), &mut problems);
+    let spec = match checked {
+        Some(Checked::EventBus(spec)) if !problems.has_errors() => spec,
+        _ => {
+            conditions.say("Configured", Said::no("InvalidSpec", problems.errors()));
+            conditions.say("Deployed", left(known, stateful_set.is_some()));
+            return (unknown(), None);
+        }
+    };
+    conditions.say("Configured", Said::yes("Valid", "the spec can be used"));
+    let bus = bus(known, &spec);
     if let Some(stateful_set) = &stateful_set
         && let Some(refused) = eventbus::refused_change(bus, stateful_set)
     {
@@ -110,11 +113,28 @@ async fn make(
         .and_then(|child| child.object.clone());
     let servers = eventbus::readiness(bus, applied.or(stateful_set).as_deref());
     let pods = match servers {
-        None => Said::yes(plan.reason, plan.message),
+        None => match BusConfig::from_status(&plan.config) {
+            Ok(_) => Said::yes(plan.reason, plan.message),
+            Err(problems) => Said::no("EventBusNotSupported", problems.errors()),
+        },
         Some(servers) if servers.ready => Said::yes(servers.reason, servers.message),
         Some(servers) => Said::unknown(servers.reason, servers.message),
     };
     (pods, serde_json::to_value(&plan.config).ok())
+}
+
+/// What is said of a bus whose spec cannot be used.
+fn left(known: &Known, servers: bool) -> Said {
+    const WHY: &str = "the spec has problems";
+    if servers {
+        let message = format!("{WHY}; the servers go on with the spec before it");
+        return Said::unknown("Unchanged", message);
+    }
+    if known.status().get("config").is_some() {
+        let message = format!("{WHY}; what uses the bus goes on with the spec before it");
+        return Said::unknown("Unchanged", message);
+    }
+    Said::unknown("Waiting", format!("{WHY}; nothing is made"))
 }
 
 fn bus<'a>(known: &'a Known, spec: &'a EventBusSpec) -> Bus<'a> {
@@ -170,14 +190,9 @@ async fn leave(context: &Context, view: &ObjectView, outcome: &mut Outcome) {
         };
         let message = format!("can not delete an EventBus with {connected}");
         let mut conditions = Conditions::new(Kind::EventBus);
-        let before = known.status();
-        for kind in ["Configured", "Deployed"] {
-            if conditions::holds(before, kind) {
-                conditions.say(kind, Said::yes("InUse", "as it was before it was deleted"));
-            }
-        }
-        let pods = Said::no("InUse", message);
-        report(context, known, &conditions, pods, None, outcome).await;
+        conditions.as_before(known.status());
+        let ready = Said::no("InUse", message);
+        report(context, known, &conditions, ready, None, outcome).await;
         return;
     }
     if let Err(error) = let_go(context, known, finalizer).await {

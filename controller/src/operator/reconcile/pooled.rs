@@ -38,7 +38,15 @@ pub(super) async fn look(context: &Context, pool: &Pool, view: &ObjectView, outc
         Checkup::Wrong => {
             let waits = Said::unknown("Waiting", "the spec has problems, so nothing is hosted");
             conditions.say("Deployed", waits);
-            return report(context, known, &conditions, hosted, None, outcome).await;
+            return report(
+                context,
+                known,
+                &conditions,
+                conditions.ready(hosted),
+                None,
+                outcome,
+            )
+            .await;
         }
     };
     if cannot {
@@ -47,13 +55,29 @@ pub(super) async fn look(context: &Context, pool: &Pool, view: &ObjectView, outc
             "nothing of it can run, so nothing is hosted",
         );
         conditions.say("Deployed", no);
-        return report(context, known, &conditions, hosted, None, outcome).await;
+        return report(
+            context,
+            known,
+            &conditions,
+            conditions.ready(hosted),
+            None,
+            outcome,
+        )
+        .await;
     }
     let config = match usable_bus(view) {
         Ok(config) => config,
         Err(said) => {
             conditions.say("Deployed", said);
-            return report(context, known, &conditions, hosted, None, outcome).await;
+            return report(
+                context,
+                known,
+                &conditions,
+                conditions.ready(hosted),
+                None,
+                outcome,
+            )
+            .await;
         }
     };
     let known = match write_ports(context, known, &view.pool_ports).await {
@@ -62,7 +86,15 @@ pub(super) async fn look(context: &Context, pool: &Pool, view: &ObjectView, outc
             let message = format!("cannot write down its ports: {}", sentence(&error));
             conditions.say("Deployed", Said::no("PortsFailed", message));
             outcome.next = Next::Retry;
-            return report(context, known, &conditions, hosted, None, outcome).await;
+            return report(
+                context,
+                known,
+                &conditions,
+                conditions.ready(hosted),
+                None,
+                outcome,
+            )
+            .await;
         }
     };
     // Whoever sends to the Service must find somebody: it leads here once somebody listens.
@@ -74,7 +106,15 @@ pub(super) async fn look(context: &Context, pool: &Pool, view: &ObjectView, outc
         let waits = Said::unknown("Starting", "the pool is taking it up");
         conditions.say("Deployed", waits);
     }
-    report(context, &known, &conditions, hosted, None, outcome).await;
+    report(
+        context,
+        &known,
+        &conditions,
+        conditions.ready(hosted),
+        None,
+        outcome,
+    )
+    .await;
 }
 
 /// Makes its Service, and takes away what the pods before the pool needed.

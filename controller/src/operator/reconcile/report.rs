@@ -15,16 +15,15 @@ use crate::operator::known::Known;
 use crate::operator::notices::Weight;
 use crate::operator::queue::Next;
 
-/// Writes the conditions and, for a bus, its configuration.
+/// Writes the conditions, with `Ready`, and, for a bus, its configuration.
 pub(super) async fn report(
     context: &Context,
     known: &Known,
     conditions: &Conditions,
-    pods: Said,
+    ready: Said,
     config: Option<Value>,
     outcome: &mut Outcome,
 ) {
-    let ready = conditions.ready(pods);
     let now = Timestamp::from_second(Timestamp::now().as_second())
         .map_or_else(|_| String::new(), |now| now.to_string());
     let old = known.status();

@@ -2,8 +2,8 @@
 
 use kube::Api;
 use kube::api::{DynamicObject, Patch, PatchParams};
-use serde_json::json;
-use tiphys_core::manifest::Document;
+use serde_json::{Value, json};
+use tiphys_core::manifest::{self, Document};
 use tiphys_core::spec::PodTemplateSpec;
 use tiphys_core::tasks::chain;
 use tiphys_core::{Problems, Severity};
@@ -27,7 +27,7 @@ use crate::operator::workload::{self, Workload, references};
 /// How the pods reach a bus, if it can be used.
 pub(crate) fn bus_config(bus: &Known) -> Option<BusStatusConfig> {
     let config = bus.status().get("config")?;
-    serde_json::from_value(config.clone()).ok()
+    manifest::read(config).ok()
 }
 
 pub(super) async fn look(context: &Context, view: ObjectView) -> Outcome {
@@ -46,7 +46,8 @@ pub(super) async fn look(context: &Context, view: ObjectView) -> Outcome {
     }
     let mut conditions = Conditions::new(known.key.kind);
     let pods = make(context, &view, &mut conditions, &mut outcome).await;
-    report(context, known, &conditions, pods, None, &mut outcome).await;
+    let ready = conditions.ready(pods);
+    report(context, known, &conditions, ready, None, &mut outcome).await;
     outcome
 }
 
@@ -192,7 +193,7 @@ async fn make(
     conditions.say("Deployed", Said::yes("Succeeded", message));
     if !seen.missing.is_empty() {
         let message = format!("the pods wait: {}", seen.missing.join("; "));
-        return Said::no("MissingReferences", message);
+        return Said::no(conditions::MISSING, message);
     }
     let applied = outcome
         .applied
@@ -255,20 +256,13 @@ pub(super) fn check(known: &Known, conditions: &mut Conditions) -> Checkup {
     let mut problems = Problems::default();
     let document = Document::from_object(known.object.clone());
     let checked = check::check(&document, &mut problems);
-    // A label has no more letters, and every object of the controller carries the name in one.
-    if known.key.name.len() > 63 {
-        problems.at("metadata", |problems| {
-            problems.at("name", |problems| {
-                problems.error("must have at most 63 letters, because it becomes a label");
-            });
-        });
-    }
+    check::names(&document, checked.as_ref(), &mut problems);
     let wrong = problems.has_errors();
     match (known.key.kind, checked) {
         (Kind::EventSource, Some(Checked::EventSource(spec))) if !wrong => {
             let cannot = spec.cannot_run();
             let all = spec.event_names().len() == cannot.len();
-            conditions.say("SourcesProvided", sources(&cannot));
+            conditions.say("SourcesProvided", sources(&cannot, all));
             if all {
                 return Checkup::Unsupported;
             }
@@ -317,7 +311,7 @@ pub(super) fn check(known: &Known, conditions: &mut Conditions) -> Checkup {
     }
 }
 
-fn sources(cannot: &[(&'static str, String, String)]) -> Said {
+fn sources(cannot: &[(&'static str, String, String)], all: bool) -> Said {
     if cannot.is_empty() {
         return Said::yes("Valid", "every source can run");
     }
@@ -325,7 +319,8 @@ fn sources(cannot: &[(&'static str, String, String)]) -> Said {
         .iter()
         .map(|(kind, event, reason)| format!("spec.{kind}.{event}: {reason}"))
         .collect();
-    Said::no("UnsupportedSources", list.join("; "))
+    let rest = if all { "" } else { "; the others run" };
+    Said::no("UnsupportedSources", format!("{}{rest}", list.join("; ")))
 }
 
 /// Puts the problems where they belong: those of dependencies apart from those of triggers and everything else.
@@ -387,7 +382,8 @@ pub(super) fn usable_bus(view: &ObjectView) -> Result<BusStatusConfig, Said> {
             format!("EventBus {name:?} is being deleted"),
         ));
     }
-    if !conditions::bus_is_deployed(bus.status()) {
+    // It is written once the bus is there, so what is wrong with a later change of the bus harms nobody on it.
+    if !bus.status().get("config").is_some_and(Value::is_object) {
         return Err(Said::no(
             "EventBusNotReady",
             format!("EventBus {name:?} is not deployed yet; its own status says why"),

@@ -16,6 +16,7 @@ use tiphys_core::spec::PodTemplateSpec;
 use tiphys_eventbus::BusStatusConfig;
 use tiphys_eventsource::ServiceSpec;
 
+pub(crate) use self::service::name as service_name;
 use super::settings::Settings;
 use super::wanted::{Made, Wanted};
 use crate::hosting::Kind;

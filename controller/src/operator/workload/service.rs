@@ -6,6 +6,11 @@ use tiphys_eventsource::ServiceSpec;
 
 use super::Workload;
 
+/// The name of the Service in front of an EventSource.
+pub(crate) fn name(source: &str) -> String {
+    format!("{source}-eventsource-svc")
+}
+
 pub(super) fn service(workload: &Workload<'_>, service: &ServiceSpec) -> Value {
     let own = service.metadata.clone().unwrap_or_default();
     let MetadataSpec {
@@ -36,7 +41,7 @@ pub(super) fn service(workload: &Workload<'_>, service: &ServiceSpec) -> Value {
         members.insert("clusterIP".to_owned(), json!(service.cluster_ip));
     }
     let mut metadata = json!({
-        "name": format!("{}-eventsource-svc", workload.name),
+        "name": name(workload.name),
         "labels": labels,
     });
     if !annotations.is_empty()

@@ -36,6 +36,8 @@ async fn a_bus_is_made_kept_and_guarded() {
         "nats://eventbus-default-js-svc.argo-events.svc:4222"
     );
     an_unknown_version_is_said(&scene).await;
+    what_is_only_recorded_says_whether_it_runs(&scene).await;
+    a_bad_change_harms_nobody_on_it(&scene).await;
     it_goes_when_nobody_uses_it_any_more(&scene).await;
     scene.stop().await;
 }
@@ -174,6 +176,53 @@ async fn an_unknown_version_is_said(scene: &Scene) {
         .await;
 }
 
+async fn what_is_only_recorded_says_whether_it_runs(scene: &Scene) {
+    let exotic =
+        "kind: EventBus\nmetadata: {name: exotic}\nspec: {jetstreamExotic: {url: 'nats://a:4222'}}";
+    scene.apply(exotic).await;
+    scene
+        .condition("EventBus", "exotic", "Ready", &["True", "Skipped"])
+        .await;
+    let kafka = "kind: EventBus\nmetadata: {name: kafka}\nspec: {kafka: {url: 'a:9092'}}";
+    scene.apply(kafka).await;
+    scene
+        .condition("EventBus", "kafka", "Deployed", &["True", "Skipped"])
+        .await;
+    scene
+        .condition(
+            "EventBus",
+            "kafka",
+            "Ready",
+            &["False", "EventBusNotSupported"],
+        )
+        .await;
+}
+
+/// What is on the bus goes on, and what comes to it begins.
+async fn a_bad_change_harms_nobody_on_it(scene: &Scene) {
+    let limit = |most: &str| json!({ "jetstream": { "maxPayload": most } });
+    scene.change("EventBus", "default", limit("much")).await;
+    let words = ["False", "InvalidSpec", "spec.jetstream.maxPayload"];
+    for condition in ["Configured", "Ready"] {
+        scene
+            .condition("EventBus", "default", condition, &words)
+            .await;
+    }
+    let words = ["Unknown", "the servers go on with the spec before it"];
+    scene
+        .condition("EventBus", "default", "Deployed", &words)
+        .await;
+    scene.apply(&log_sensor("newcomer")).await;
+    scene.deployment("Sensor", "newcomer").await;
+    scene
+        .condition("Sensor", "newcomer", "Deployed", &["True"])
+        .await;
+    scene
+        .condition("Sensor", "sensor", "Deployed", &["True"])
+        .await;
+    scene.delete("Sensor", "newcomer").await;
+}
+
 async fn it_goes_when_nobody_uses_it_any_more(scene: &Scene) {
     let claims = Api::<PersistentVolumeClaim>::namespaced(scene.client.clone(), NAMESPACE);
     let claim = json!({
@@ -202,6 +251,14 @@ async fn it_goes_when_nobody_uses_it_any_more(scene: &Scene) {
                 "InUse",
                 "1 EventSources connected and 1 Sensors connected",
             ],
+        )
+        .await;
+    scene
+        .condition(
+            "EventBus",
+            "default",
+            "Configured",
+            &["False", "InvalidSpec"],
         )
         .await;
     scene.delete("EventSource", "webhook").await;

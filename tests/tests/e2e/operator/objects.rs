@@ -302,6 +302,20 @@ async fn ports_that_vanish_take_the_service_along(scene: &Scene) {
         service(scene).await.map(drop).ok_or("gone")
     })
     .await;
+    for (address, headless) in [(json!("None"), true), (Value::Null, false)] {
+        let change = json!({ "service": { "clusterIP": address } });
+        scene.change("EventSource", "webhook", change).await;
+        eventually_ok(
+            "the Service to have an address or none",
+            LIMIT,
+            async || {
+                let spec = service(scene).await.and_then(|service| service.spec);
+                let found = spec.and_then(|spec| spec.cluster_ip).ok_or("gone")?;
+                ((found == "None") == headless).then_some(()).ok_or(found)
+            },
+        )
+        .await;
+    }
 }
 
 async fn a_name_that_is_taken_is_said(scene: &Scene) {
@@ -372,6 +386,9 @@ spec:
 ",
         )
         .await;
+    let said = scene.condition("EventSource", "refused", "Deployed", &["UPPER"]);
+    let said = said.await["message"].to_string();
+    assert!(!said.contains("Status {"), "{said}");
     for (kind, name, condition, words) in [
         (
             "EventSource",
