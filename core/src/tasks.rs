@@ -1,9 +1,12 @@
 //! Named tasks under one stop signal. A task that panics or fails is an answer, never silence.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -90,15 +93,17 @@ impl Tasks {
         E: std::error::Error + Send + 'static,
     {
         let name = name.into();
+        let told = name.clone();
         let (stop, failure) = (self.stop.clone(), self.failure.clone());
-        self.start(name.clone(), async move {
+        let task = async move {
             let reason = match task.await {
                 Ok(()) if stop.is_cancelled() => return,
                 Ok(()) => "it returned before it was asked to stop".to_owned(),
                 Err(error) => chain(&error),
             };
             failure.report(TaskFailed { name, reason });
-        });
+        };
+        self.start(told, Box::pin(task));
     }
 
     /// Starts a piece of work that ends by itself, such as one firing. Only a panic is a failure.
@@ -106,24 +111,19 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.start(name.into(), job);
+        self.start(name.into(), Box::pin(job));
     }
 
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that spawns: tracked, and its panic is reported"
     )]
-    fn start<F>(&self, name: String, task: F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
+    // Boxed, so that what a runtime does with a task is compiled once and not for each task of the program.
+    fn start(&self, name: String, task: BoxFuture<'static, ()>) {
         let failure = self.failure.clone();
-        let inner = tokio::spawn(self.tracker.track_future(task));
         tokio::spawn(self.tracker.track_future(async move {
-            if let Err(error) = inner.await
-                && error.is_panic()
-            {
-                let panic = error.into_panic();
+            // A task that has panicked is never polled again.
+            if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
                 let text = panic.downcast_ref::<String>().map(String::as_str);
                 let text = text
                     .or_else(|| panic.downcast_ref::<&str>().copied())

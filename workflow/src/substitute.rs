@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tiphys_core::manifest;
 
 /// The variables that a template or a step may name.
 pub(crate) type Variables = BTreeMap<String, String>;
@@ -30,7 +31,7 @@ pub(crate) fn apply<T: Serialize + DeserializeOwned>(
     let broken = |error: serde_json::Error| Unresolved(error.to_string());
     let mut json = serde_json::to_value(value).map_err(broken)?;
     walk(&mut json, variables)?;
-    serde_json::from_value(json).map_err(broken)
+    manifest::read(&json).map_err(broken)
 }
 
 fn walk(value: &mut Value, variables: &Variables) -> Result<(), Unresolved> {

@@ -39,8 +39,16 @@ impl Notes {
     }
 }
 
-/// Reads a value as a type.
-pub(super) fn read<T: DeserializeOwned>(value: &Value, notes: &Notes) -> Result<T, Error> {
+/// Reads a value as a type, as `serde_json::from_value` does. Large types are read with this: see the module.
+///
+/// # Errors
+/// What `serde_json` says of a value that does not fit.
+pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
+    read_noting(value, &Notes::default())
+}
+
+/// Reads a value as a type and notes what it meets.
+pub(super) fn read_noting<T: DeserializeOwned>(value: &Value, notes: &Notes) -> Result<T, Error> {
     T::deserialize(Reader {
         value,
         place: Place::Root,
@@ -348,7 +356,12 @@ impl<'de> VariantAccess<'de> for Content<'_, 'de> {
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Error> {
-        self.read("tuple variant", |reader| reader.deserialize_any(visitor))
+        const WANTED: &str = "tuple variant";
+        self.read(WANTED, |reader| match reader.value {
+            Value::Array(items) if items.is_empty() => visitor.visit_unit(),
+            Value::Array(_) => reader.deserialize_any(visitor),
+            other => Err(Error::invalid_type(unexpected(other), &WANTED)),
+        })
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -356,7 +369,11 @@ impl<'de> VariantAccess<'de> for Content<'_, 'de> {
         _fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        self.read("struct variant", |reader| reader.deserialize_any(visitor))
+        const WANTED: &str = "struct variant";
+        self.read(WANTED, |reader| match reader.value {
+            Value::Object(_) => reader.deserialize_any(visitor),
+            other => Err(Error::invalid_type(unexpected(other), &WANTED)),
+        })
     }
 }
 

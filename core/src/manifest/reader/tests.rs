@@ -34,6 +34,7 @@ enum Choice {
     Text,
     Number(i64),
     List(Vec<u8>),
+    Pair(u8, bool),
     Map { text: String },
 }
 
@@ -79,13 +80,9 @@ fn values() -> impl Strategy<Value = Value> {
 
 fn compare<T: DeserializeOwned + Debug + PartialEq>(value: &Value) -> Result<(), TestCaseError> {
     // serde_json does not say which variant it wanted.
-    let words = |error: Error| {
-        let text = error.to_string();
-        text.replace(" Choice::List", "")
-            .replace(" Choice::Map", "")
-    };
+    let words = |error: Error| error.to_string();
     let plain = T::deserialize(value).map_err(words);
-    let ours = read::<T>(value, &Notes::default()).map_err(words);
+    let ours = read::<T>(value).map_err(words);
     prop_assert_eq!(ours, plain);
     Ok(())
 }
@@ -125,7 +122,7 @@ fn the_innermost_place_that_failed_is_known() {
         (json!([]), ""),
     ] {
         let notes = Notes::default();
-        read::<Named>(&value, &notes).unwrap_err();
+        read_noting::<Named>(&value, &notes).unwrap_err();
         assert_eq!(notes.failed().to_string(), path, "{value}");
     }
 }
@@ -134,7 +131,7 @@ fn the_innermost_place_that_failed_is_known() {
 fn every_field_that_nobody_reads_is_known() {
     let value = json!({"text": "", "more": 1, "nested": {"text": "", "own": {"a": 1}}});
     let notes = Notes::default();
-    read::<Named>(&value, &notes).unwrap();
+    read_noting::<Named>(&value, &notes).unwrap();
     let unread: Vec<String> = notes.unread().iter().map(Path::to_string).collect();
     assert_eq!(unread, ["more", "nested.own"]);
 }
