@@ -4,6 +4,7 @@
 //! ```text
 //! EVENTSOURCE_OBJECT or SENSOR_OBJECT   base64 of {metadata: {name, namespace}, spec}
 //! EVENTBUS_CONFIG                       base64 of an EventBus's status.config
+//! EVENTBUS_UID                          the uid of that EventBus; Argo's controller does not write it
 //! ```
 
 use base64::Engine as _;
@@ -13,7 +14,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tiphys_cluster::{Cluster, kinds};
 use tiphys_core::Problems;
-use tiphys_core::manifest::Document;
+use tiphys_core::manifest::{self, Document};
 use tiphys_core::refs::KeyRef;
 use tiphys_eventbus::{BusConfig, BusStatusConfig};
 
@@ -31,6 +32,8 @@ pub struct Given {
     pub namespace: String,
     /// Where the credentials of its bus come from.
     pub access: Option<KeyRef>,
+    /// The uid of its EventBus, where that was given.
+    pub bus_uid: Option<String>,
     bus_name: String,
     config: Value,
 }
@@ -71,7 +74,16 @@ pub const fn variable(kind: Kind) -> &'static str {
     }
 }
 
+/// The environment variable that has the uid of the EventBus.
+pub const BUS_UID: &str = "EVENTBUS_UID";
+
 impl Given {
+    /// The same with the uid of its EventBus.
+    #[must_use]
+    pub fn on_bus(self, bus_uid: Option<String>) -> Self {
+        Self { bus_uid, ..self }
+    }
+
     /// Reads the two texts.
     ///
     /// # Errors
@@ -108,7 +120,7 @@ impl Given {
             decode("EVENTBUS_CONFIG", config)?
         };
         let typed: Option<BusStatusConfig> =
-            serde_json::from_value(config.clone()).map_err(|error| GivenError::Unreadable {
+            manifest::read(&config).map_err(|error| GivenError::Unreadable {
                 variable: "EVENTBUS_CONFIG",
                 reason: error.to_string(),
             })?;
@@ -124,6 +136,7 @@ impl Given {
             kind,
             namespace,
             access: nats.or(jetstream),
+            bus_uid: None,
             bus_name: if bus_name.is_empty() {
                 "default"
             } else {
@@ -140,7 +153,7 @@ impl Given {
     /// # Errors
     /// [`GivenError::Bus`].
     pub fn bus(&self) -> Result<BusConfig, GivenError> {
-        let config = serde_json::from_value(self.config.clone()).unwrap_or_default();
+        let config = manifest::read(&self.config).unwrap_or_default();
         BusConfig::from_status(&config).map_err(|problems| GivenError::Bus(problems.errors()))
     }
 

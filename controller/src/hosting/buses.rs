@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::select_all;
 use serde_json::Value;
+use tiphys_core::manifest;
 use tiphys_core::metrics::Metrics;
 use tiphys_core::tasks::chain;
 use tiphys_core::{Secrets, Tasks};
@@ -76,8 +77,8 @@ impl OpenBuses {
         let config = match &self.policy {
             Buses::Local { data_dir } => BusConfig::local(spec, namespace, name, data_dir),
             Buses::Cluster => {
-                let status = object.get("status").cloned().unwrap_or_default();
-                let status: EventBusStatus = serde_json::from_value(status).unwrap_or_default();
+                let status = object.get("status").map(manifest::read);
+                let status: EventBusStatus = status.and_then(Result::ok).unwrap_or_default();
                 let Some(config) = &status.config else {
                     return Err(ObjectState::not_ready(NOT_READY, waits_for(name, &status)));
                 };
@@ -266,6 +267,13 @@ impl OpenBuses {
             .filter(|(key, _)| !self.implicit.contains(*key));
         asked
             .map(|(key, open)| (key.0.clone(), key.1.clone(), self.state(key, open)))
+            .collect()
+    }
+
+    /// Every bus that is open.
+    pub(crate) fn all(&self) -> Vec<(Name, Bus)> {
+        let open = self.open.iter();
+        open.map(|(name, open)| (name.clone(), open.opened.bus.clone()))
             .collect()
     }
 

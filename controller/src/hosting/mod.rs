@@ -19,8 +19,12 @@ mod sensors;
 mod sources;
 mod state;
 mod status;
+mod tidy;
 mod turns;
 mod watch;
 
-pub use host::{Buses, Host, HostOptions, Ports, Readiness, Replicas, Scope, StatusWriting};
+pub(crate) use act::bus_name;
+pub use host::{
+    Buses, Host, HostOptions, Ports, Readiness, Replicas, Scope, StatusWriting, Tidying,
+};
 pub use state::{Kind, ObjectKey, ObjectState, Snapshot};

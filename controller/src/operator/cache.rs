@@ -33,6 +33,8 @@ pub(crate) struct Cache {
     listed: HashSet<Watched>,
     /// Watches that the API server refuses: their objects count as absent.
     refused: HashSet<Watched>,
+    /// The EventBuses that a Sensor does not name any more.
+    left: BTreeSet<ObjectKey>,
 }
 
 impl Cache {
@@ -155,6 +157,12 @@ impl Cache {
                     || before.status() != known.status()
                     || before.annotations != known.annotations
             });
+        if let Some(before) = before
+            && kind == Kind::Sensor
+            && before.bus_name() != known.bus_name()
+        {
+            self.left.insert(before.bus());
+        }
         let mut jobs = vec![Job::Object(key.clone())];
         if let Some(before) = before.cloned()
             && before.uid != known.uid
@@ -225,6 +233,9 @@ impl Cache {
         if key.kind == Kind::EventBus {
             jobs.extend(self.on_bus(key));
         } else {
+            if key.kind == Kind::Sensor {
+                self.left.insert(known.bus());
+            }
             // Its bus may be waiting to be deleted.
             jobs.extend(self.bus_of(&known).map(|bus| Job::Object(bus.key.clone())));
         }
@@ -264,7 +275,8 @@ impl Cache {
             .collect()
     }
 
-    fn on<'a>(&'a self, bus: &'a ObjectKey) -> impl Iterator<Item = &'a Arc<Known>> {
+    /// Everybody who names a bus.
+    pub(crate) fn on<'a>(&'a self, bus: &'a ObjectKey) -> impl Iterator<Item = &'a Arc<Known>> {
         self.objects.values().filter(move |known| {
             known.key.kind != Kind::EventBus
                 && known.key.namespace == bus.namespace
@@ -338,11 +350,12 @@ impl Cache {
 
     /// The bus that an EventSource or Sensor names.
     pub(crate) fn bus_of(&self, known: &Known) -> Option<Arc<Known>> {
-        self.object(&ObjectKey {
-            kind: Kind::EventBus,
-            namespace: known.key.namespace.clone(),
-            name: known.bus_name().to_owned(),
-        })
+        self.object(&known.bus())
+    }
+
+    /// The EventBuses that a Sensor has left since this was asked last.
+    pub(crate) fn left(&mut self) -> BTreeSet<ObjectKey> {
+        std::mem::take(&mut self.left)
     }
 
     /// What has been made for an object.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-use crate::hosting::{Kind, ObjectKey};
+use crate::hosting::{Kind, ObjectKey, bus_name};
 
 /// A user's object.
 #[derive(Debug, Clone)]
@@ -52,10 +52,17 @@ impl Known {
     }
 
     /// The EventBus that an EventSource or Sensor names.
-    pub(crate) fn bus_name(&self) -> &str {
-        match self.spec().get("eventBusName").and_then(Value::as_str) {
-            None | Some("") => "default",
-            Some(name) => name,
+    pub(crate) fn bus(&self) -> ObjectKey {
+        ObjectKey {
+            kind: Kind::EventBus,
+            namespace: self.key.namespace.clone(),
+            name: self.bus_name().to_owned(),
         }
+    }
+
+    /// The name of that.
+    pub(crate) fn bus_name(&self) -> &str {
+        let named = self.spec().get("eventBusName").and_then(Value::as_str);
+        bus_name(named.unwrap_or_default())
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 
 use super::link::Link;
 use super::state::escape;
-use super::stream::STREAM;
+use super::stream::{STREAM, is_absent};
 use crate::bus::StateError;
 use crate::journal::{Journal, JournalEntry, JournalFilter, JournalLimits, JournalReader, LABELS};
 
@@ -179,20 +179,12 @@ struct Reader {
 impl Reader {
     /// A consumer of this reader's own, which goes away by itself.
     async fn open(&self) -> Result<Option<Consumer<pull::Config>>, StateError> {
-        use async_nats::jetstream::ErrorCode;
-        use async_nats::jetstream::context::GetStreamErrorKind;
         let context = self.link.ready().map_err(unavailable)?;
         let stream = match context.get_stream(&self.stream).await {
             Ok(stream) => stream,
-            Err(error) => match error.kind() {
-                // Nothing has been written yet.
-                GetStreamErrorKind::JetStream(reason)
-                    if reason.error_code() == ErrorCode::STREAM_NOT_FOUND =>
-                {
-                    return Ok(None);
-                }
-                _ => return Err(away(&error)),
-            },
+            // Nothing has been written yet.
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(away(&error)),
         };
         let config = pull::Config {
             ack_policy: AckPolicy::None,

@@ -39,6 +39,8 @@ pub(crate) struct Link {
     /// How many events the stream's limits took from consumers.
     pub(crate) lost: AtomicU64,
     durability: AtomicU8,
+    /// Whether it is for a short look: it leaves the stream alone then, and the log.
+    visiting: bool,
 }
 
 impl Link {
@@ -62,6 +64,15 @@ impl Link {
             full: Notify::new(),
             lost: AtomicU64::new(0),
             durability: AtomicU8::new(0),
+            visiting: false,
+        }
+    }
+
+    /// The same for a short look.
+    pub(crate) fn visiting(self) -> Self {
+        Self {
+            visiting: true,
+            ..self
         }
     }
 
@@ -116,6 +127,7 @@ impl Link {
                 return false;
             }
             match (&*old, &health) {
+                _ if self.visiting => {}
                 (_, Health::Connected) => {
                     tracing::info!(
                         durability = self.durability().as_str(),
@@ -260,6 +272,10 @@ impl Link {
         let mut attempt = 0_u32;
         loop {
             while happened.try_recv().is_ok() {}
+            if self.visiting {
+                self.report(Health::Connected);
+                return;
+            }
             let found = if client.connection_state() == async_nats::connection::State::Connected {
                 let found = stream::ensure(context, &self.config).await;
                 let found = found.and_then(|info| stream::check(&info).map(|()| info));

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use async_nats::jetstream::Context;
+use async_nats::jetstream::context::{GetStreamError, KeyValueError, KeyValueErrorKind};
 use async_nats::jetstream::kv::{self, CreateErrorKind, Store, UpdateErrorKind};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,6 +11,7 @@ use futures::TryStreamExt as _;
 use tiphys_core::tasks::chain;
 
 use super::link::Link;
+use super::stream;
 use crate::bus::{Entry, State, StateError};
 
 /// Room for headers and protocol beside a value.
@@ -20,16 +23,24 @@ pub(crate) struct JetStreamState {
 }
 
 impl JetStreamState {
+    /// Finds the bucket.
+    pub(crate) async fn find(link: Arc<Link>, bucket: &str) -> Result<Option<Self>, StateError> {
+        let context = ready(&link)?;
+        match context.get_key_value(bucket).await {
+            Ok(store) => Ok(Some(Self { link, store })),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(away(&error)),
+        }
+    }
+
     /// Finds or makes the bucket.
     pub(crate) async fn open(link: Arc<Link>, bucket: &str) -> Result<Self, StateError> {
-        let context = link
-            .ready()
-            .map_err(|reason| StateError::Unavailable { reason })?;
+        let context = ready(&link)?;
         let store = match context.get_key_value(bucket).await {
             Ok(store) => store,
             Err(_) => {
-                let replicas = match context.get_stream(super::stream::STREAM).await {
-                    Ok(stream) => stream.cached_info().config.num_replicas,
+                let replicas = match context.get_stream(stream::STREAM).await {
+                    Ok(found) => found.cached_info().config.num_replicas,
                     Err(error) => return Err(away(&error)),
                 };
                 let config = kv::Config {
@@ -48,11 +59,23 @@ impl JetStreamState {
     }
 
     fn ready(&self) -> Result<(), StateError> {
-        self.link
-            .ready()
-            .map(drop)
-            .map_err(|reason| StateError::Unavailable { reason })
+        ready(&self.link).map(drop)
     }
+}
+
+fn ready(link: &Link) -> Result<Context, StateError> {
+    let context = link.ready();
+    context.map_err(|reason| StateError::Unavailable { reason })
+}
+
+/// Whether the server knows no bucket of that name.
+fn is_absent(error: &KeyValueError) -> bool {
+    use std::error::Error as _;
+    error.kind() == KeyValueErrorKind::GetBucket
+        && error
+            .source()
+            .and_then(|source| source.downcast_ref::<GetStreamError>())
+            .is_some_and(stream::is_absent)
 }
 
 fn away(error: &(dyn std::error::Error + 'static)) -> StateError {

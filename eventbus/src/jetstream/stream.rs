@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
+use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamError, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType};
 use async_nats::jetstream::{Context, ErrorCode};
 use tiphys_core::tasks::chain;
@@ -55,6 +55,14 @@ fn wanted(config: &JetStreamConfig) -> Config {
     }
 }
 
+/// Whether the server says that there is no stream of that name.
+pub(super) fn is_absent(error: &GetStreamError) -> bool {
+    match error.kind() {
+        GetStreamErrorKind::JetStream(reason) => reason.error_code() == ErrorCode::STREAM_NOT_FOUND,
+        _ => false,
+    }
+}
+
 /// Finds or makes the stream.
 pub(crate) async fn ensure(context: &Context, config: &JetStreamConfig) -> Result<Info, String> {
     let error = match context.get_stream(STREAM).await {
@@ -62,8 +70,7 @@ pub(crate) async fn ensure(context: &Context, config: &JetStreamConfig) -> Resul
         Err(error) => error,
     };
     match error.kind() {
-        GetStreamErrorKind::JetStream(reason)
-            if reason.error_code() == ErrorCode::STREAM_NOT_FOUND => {}
+        _ if is_absent(&error) => {}
         GetStreamErrorKind::JetStream(reason) if no_jetstream(reason.error_code()) => {
             return Err(NO_JETSTREAM.to_owned());
         }

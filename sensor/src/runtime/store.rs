@@ -14,6 +14,8 @@ use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use tiphys_eventbus::{Bus, Entry, State, StateError, SubscribeError};
 
+use super::tenants::unavailable;
+
 /// Where the state of conditions is kept.
 pub(super) const BUCKET: &str = "tiphys-sensors";
 
@@ -218,16 +220,24 @@ impl Store {
         Ok(())
     }
 
-    /// As [`Store::delete`], for whoever forgets a sensor.
+    /// As [`Store::delete`], for whoever forgets a trigger.
     pub(super) async fn forget(bus: &Bus, key: &str) -> Result<(), SubscribeError> {
-        // Without the store nothing is in it.
-        let Ok(store) = Self::open(bus).await else {
+        let Some(inner) = bus.known_state(BUCKET).await.map_err(unavailable)? else {
             return Ok(());
         };
-        let gone = store.delete(key).await;
-        gone.map_err(|error| SubscribeError::Unavailable {
-            reason: error.to_string(),
-        })
+        Self::over(inner).delete(key).await.map_err(unavailable)
+    }
+
+    /// Removes every entry whose key starts so. Says whether there was any.
+    pub(super) async fn forget_all(bus: &Bus, prefix: &str) -> Result<bool, SubscribeError> {
+        let Some(inner) = bus.known_state(BUCKET).await.map_err(unavailable)? else {
+            return Ok(false);
+        };
+        let keys = inner.keys(prefix).await.map_err(unavailable)?;
+        for key in &keys {
+            inner.delete(key).await.map_err(unavailable)?;
+        }
+        Ok(!keys.is_empty())
     }
 }
 

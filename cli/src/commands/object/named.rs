@@ -3,7 +3,9 @@
 use anyhow::Context as _;
 use kube::api::DynamicObject;
 use kube::{Api, Client, Config};
-use tiphys_controller::{Buses, HostOptions, Kind, Ports, Readiness, Scope, StatusWriting, Tidying};
+use tiphys_controller::{
+    Buses, HostOptions, Kind, Ports, Readiness, Scope, StatusWriting, Tidying,
+};
 use tiphys_core::metrics::Metrics;
 
 use super::{LINGER_SECS, Object};

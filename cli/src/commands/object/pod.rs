@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tiphys_controller::given::{self, Given};
 use tiphys_controller::secrets::FileSecrets;
-use tiphys_controller::{Buses, HostOptions, Kind, Ports, Readiness, Scope, StatusWriting, Tidying};
+use tiphys_controller::{
+    Buses, HostOptions, Kind, Ports, Readiness, Scope, StatusWriting, Tidying,
+};
 use tiphys_core::metrics::Metrics;
 
 use super::{LINGER_SECS, Object, cluster_client, needs_cluster};

@@ -27,6 +27,8 @@ use super::wanted::Wanted;
 use super::workload::references;
 use crate::hosting::Kind;
 
+pub(crate) use workload::bus_config;
+
 /// What every look needs.
 #[derive(Clone)]
 pub(crate) struct Context {
@@ -91,7 +93,7 @@ pub(crate) fn view(cache: &mut Cache, job: &Job) -> Option<View> {
                 Kind::EventBus => None,
                 Kind::EventSource | Kind::Sensor => cache.bus_of(&known),
             };
-            let config = bus.as_deref().and_then(workload::bus_config);
+            let config = bus.as_deref().and_then(bus_config);
             let named = match key.kind {
                 Kind::EventBus => Default::default(),
                 Kind::EventSource | Kind::Sensor => {

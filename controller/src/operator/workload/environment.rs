@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::EnvVar;
 use serde_json::{Value, json};
 
 use super::Workload;
+use crate::given::BUS_UID;
 use crate::hosting::Kind;
 
 /// The longest value of one variable. Linux starts no program with one of 128 KiB.
@@ -43,6 +44,9 @@ pub(super) fn environment(workload: &Workload<'_>) -> Vec<Value> {
     set("LEADER_ELECTION", election.cloned().unwrap_or_default());
     let config = serde_json::to_vec(workload.bus).unwrap_or_default();
     set("EVENTBUS_CONFIG", STANDARD.encode(config));
+    if workload.kind == Kind::Sensor {
+        set(BUS_UID, workload.bus_uid.to_owned());
+    }
     for (name, path) in [
         ("POD_NAME", "metadata.name"),
         ("NAMESPACE", "metadata.namespace"),

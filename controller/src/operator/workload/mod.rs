@@ -48,6 +48,8 @@ pub(crate) struct Workload<'a> {
     pub(crate) single: bool,
     /// How the bus is reached: the `status.config` of the EventBus.
     pub(crate) bus: &'a BusStatusConfig,
+    /// The uid of the EventBus, by which a Sensor is known there.
+    pub(crate) bus_uid: &'a str,
     /// The name of its Deployment.
     pub(crate) deployment: &'a str,
     /// A hash of what the referenced Secrets and ConfigMaps hold; none where nothing is referenced.

@@ -64,6 +64,7 @@ fn made(text: &str, bus: Value) -> Vec<Value> {
         service: source.service.as_ref(),
         single: !sensor && source.replicas_of_kinds() == tiphys_eventsource::Replicas::One,
         bus: &bus,
+        bus_uid: "the-bus",
         deployment: &deployment,
         contents: None,
     };
