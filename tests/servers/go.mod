@@ -1,5 +1,5 @@
 // The real servers that the end-to-end tests talk to; scripts/test-servers
-// builds them. One module, so that the two programs share what they compile.
+// builds them. One module, so that the programs share what they compile.
 //
 // k8s.io/kubernetes names its staging modules v0.0.0 and replaces them by
 // folders, which only works inside its own repository: the same replacements
@@ -10,6 +10,7 @@ go 1.26.0
 
 require (
 	go.etcd.io/etcd/server/v3 v3.6.8
+	golang.org/x/crypto v0.47.0
 	k8s.io/component-base v0.36.3
 	k8s.io/kubernetes v1.36.3
 )
@@ -104,7 +105,6 @@ require (
 	go.uber.org/zap v1.27.1 // indirect
 	go.yaml.in/yaml/v2 v2.4.3 // indirect
 	go.yaml.in/yaml/v3 v3.0.4 // indirect
-	golang.org/x/crypto v0.47.0 // indirect
 	golang.org/x/exp v0.0.0-20251219203646-944ab1f22d93 // indirect
 	golang.org/x/net v0.49.0 // indirect
 	golang.org/x/oauth2 v0.34.0 // indirect

@@ -3,7 +3,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread::JoinHandle;
 
 use axum::Router;
@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 
+use crate::git::Repository;
 use crate::ports::loopback;
 use crate::temp_dir;
 
@@ -87,7 +88,7 @@ impl Drop for Serving {
 #[derive(Debug)]
 pub struct GitServer {
     serving: Serving,
-    root: TempDir,
+    repository: Repository,
 }
 
 impl GitServer {
@@ -97,8 +98,8 @@ impl GitServer {
     ///
     /// When git is not installed.
     pub fn start() -> Self {
-        let root = temp_dir();
-        let folder: PathBuf = root.path().into();
+        let repository = Repository::new();
+        let folder: PathBuf = repository.root().into();
         let serving = Serving::start(move |listener| async move {
             let answer = move |request: Request| {
                 let folder = folder.clone();
@@ -109,10 +110,10 @@ impl GitServer {
                 .await
                 .expect("it serves until it is stopped");
         });
-        let server = Self { serving, root };
-        std::fs::create_dir(server.folder()).expect("the folder can be written");
-        server.git(&["init", "--quiet", "--initial-branch=main"]);
-        server
+        Self {
+            serving,
+            repository,
+        }
     }
 
     /// The repository's URL.
@@ -120,34 +121,9 @@ impl GitServer {
         format!("http://{}/repo.git", self.serving.address)
     }
 
-    /// Writes a file and commits it.
-    ///
-    /// # Panics
-    ///
-    /// When git cannot.
-    pub fn commit(&self, path: &str, text: &str) {
-        let file = self.folder().join(path);
-        let parent = file.parent().expect("a file is in a folder");
-        std::fs::create_dir_all(parent).expect("the folder can be written");
-        std::fs::write(&file, text).expect("the file can be written");
-        self.git(&["add", "."]);
-        self.git(&["commit", "--quiet", "--message", "change"]);
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.root.path().join("repo.git")
-    }
-
-    fn git(&self, args: &[&str]) {
-        let output = Command::new("git")
-            .current_dir(self.folder())
-            .args(["-c", "user.name=test", "-c", "user.email=test@test"])
-            .args(["-c", "commit.gpgsign=false"])
-            .args(args)
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .output()
-            .expect("git is installed (Debian: apt-get install git)");
-        assert!(output.status.success(), "git {args:?}: {output:?}");
+    /// What it serves.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
     }
 }
 

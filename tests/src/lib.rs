@@ -16,7 +16,9 @@ pub mod argo_crds;
 pub mod artifacts;
 pub mod chaos;
 pub mod ends;
+pub mod git;
 pub mod http_sink;
+pub mod kubelet;
 pub mod kubernetes;
 pub mod nats;
 pub mod pods;
@@ -29,6 +31,7 @@ pub mod wait;
 
 pub use artifacts::{Bucket, GitServer};
 pub use http_sink::{Answer, HttpSink, Received};
+pub use kubelet::Kubelet;
 pub use kubernetes::{ApiServer, ApiServerOptions, Authorization};
 pub use nats::{Nats, NatsAuth, NatsCluster, NatsOptions};
 pub use tiphys::{Tiphys, TiphysCommand};

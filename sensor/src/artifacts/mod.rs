@@ -184,3 +184,7 @@ fn cannot_read(shown: impl std::fmt::Display) -> String {
 mod tests;
 #[cfg(test)]
 mod tests_app;
+#[cfg(test)]
+mod tests_git;
+#[cfg(test)]
+mod tests_ssh;

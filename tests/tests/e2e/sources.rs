@@ -63,7 +63,8 @@ async fn objects_come_from_every_source_and_what_changes_there_is_seen() {
     let (git, bucket, page) = (GitServer::start(), Bucket::start(), HttpSink::start());
     let folder = temp_dir();
     let file = folder.path().join("object.yaml");
-    git.commit("deep/object.yaml", &object("git", "one"));
+    git.repository()
+        .commit("deep/object.yaml", &object("git", "one"));
     bucket.put("deep/object.yaml", &object("s3", "one"));
     page.answer(Answer::status(http::StatusCode::OK).with_body(object("url", "one")));
     std::fs::write(&file, object("file", "one")).unwrap();
@@ -108,7 +109,8 @@ async fn objects_come_from_every_source_and_what_changes_there_is_seen() {
     for name in ["git", "s3", "url", "file", "configmap", "inline"] {
         assert_eq!(made(&run, name, "first").await, "one", "{name}");
     }
-    git.commit("deep/object.yaml", &object("git", "two"));
+    git.repository()
+        .commit("deep/object.yaml", &object("git", "two"));
     bucket.put("deep/object.yaml", &object("s3", "two"));
     page.answer(Answer::status(http::StatusCode::OK).with_body(object("url", "two")));
     std::fs::write(&file, object("file", "two")).unwrap();
