@@ -14,6 +14,7 @@ mod signals;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
+use futures::future::LocalBoxFuture;
 
 use crate::args::{Cli, Command, STEPS};
 
@@ -61,7 +62,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let done = runtime.block_on(async {
+    // Boxed, as the runtime has two ways to wait and each would hold all commands.
+    let command: LocalBoxFuture<'_, _> = Box::pin(async {
         match cli.command {
             Command::Demo(args) => commands::demo::run(&args).await,
             Command::Run(args) => commands::run::run(args, set_log_level).await,
@@ -112,6 +114,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             }
         }
     });
+    let done = runtime.block_on(command);
     // A blocking read that nobody waits for any more must not hold the process.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     done

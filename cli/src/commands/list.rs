@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::Value;
+use tiphys_core::manifest;
 use tiphys_workflow::tree::{one_unit, state};
 use tiphys_workflow::{NodePhase, Workflow};
 
@@ -94,7 +95,7 @@ pub(crate) async fn find(
                 object.insert("apiVersion".to_owned(), "argoproj.io/v1alpha1".into());
                 object.insert("kind".to_owned(), "Workflow".into());
             }
-            match serde_json::from_value::<Workflow>(object.clone()) {
+            match manifest::read::<Workflow>(&object) {
                 Ok(workflow) if filter.takes(&workflow) => found.push((object, workflow)),
                 Ok(_) => {}
                 Err(error) => output::note(&format!(

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use kube::Client;
 use serde_json::Value;
+use tiphys_core::manifest;
 use tiphys_workflow::operations::{
     Actor, Ended, OperationError, Operator, Parameter, Selection, parameter, wait,
 };
@@ -95,7 +96,7 @@ pub(crate) fn name(object: &Value) -> &str {
 
 /// A Workflow as its type, for printing.
 pub(crate) fn typed(object: &Value) -> anyhow::Result<Workflow> {
-    serde_json::from_value(object.clone())
+    manifest::read(object)
         .with_context(|| format!("workflow {:?} has a shape that is not known", name(object)))
 }
 

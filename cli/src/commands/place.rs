@@ -13,6 +13,7 @@ use tiphys_controller::Kind;
 use tiphys_controller::control::{self, Redriven, Reply, Request};
 use tiphys_controller::given::Given;
 use tiphys_controller::secrets::{ApiSecrets, FileSecrets};
+use tiphys_core::manifest;
 use tiphys_core::tasks::chain;
 use tiphys_core::{Secrets, Tasks};
 use tiphys_eventbus::{
@@ -182,12 +183,12 @@ type Reached = (JetStreamConfig, Arc<dyn Secrets>, String);
 
 /// What the status of an EventBus says, else its spec.
 fn config_of(object: &Value, namespace: &str, name: &str) -> anyhow::Result<JetStreamConfig> {
-    let part = |key: &str| object.get(key).cloned().unwrap_or_default();
-    let status: EventBusStatus = serde_json::from_value(part("status")).unwrap_or_default();
+    let part = |key: &str| object.get(key).unwrap_or(&Value::Null);
+    let status: EventBusStatus = manifest::read(part("status")).unwrap_or_default();
     let config = match &status.config {
         Some(config) => BusConfig::from_status(config),
         None => {
-            let spec: EventBusSpec = serde_json::from_value(part("spec"))
+            let spec: EventBusSpec = manifest::read(part("spec"))
                 .with_context(|| format!("EventBus {name:?} cannot be read"))?;
             BusConfig::local(&spec, namespace, name, &PathBuf::new())
         }

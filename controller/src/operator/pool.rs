@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use tiphys_core::manifest;
 use tiphys_eventsource::EventSourceSpec;
 
 use super::cache::Cache;
@@ -48,7 +49,7 @@ impl Followed {
         if known.key.kind != Kind::EventSource || known.deleting {
             return BTreeMap::new();
         }
-        let spec = serde_json::from_value::<EventSourceSpec>(known.spec().clone());
+        let spec = manifest::read::<EventSourceSpec>(known.spec());
         let ports = spec.map(|spec| spec.ports()).unwrap_or_default();
         let alive = |key: &ObjectKey| cache.object(key).is_some();
         self.book.allot(&known.key, &ports, alive)
