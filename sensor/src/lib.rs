@@ -9,6 +9,7 @@
 //! decided by pure code with no bus in the room; the runtime loads and stores its state and settles messages.
 
 mod artifacts;
+mod changed;
 mod conditions;
 mod cron;
 mod dependency;

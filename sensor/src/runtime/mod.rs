@@ -414,3 +414,7 @@ mod tests;
 mod tests_again;
 #[cfg(test)]
 mod tests_faults;
+#[cfg(test)]
+mod tests_sink;
+#[cfg(test)]
+mod tests_turns;

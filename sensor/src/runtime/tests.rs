@@ -12,37 +12,28 @@ use tiphys_cluster::{Cluster, kinds};
 use tiphys_core::metrics::{Metrics, TriggerMetrics};
 use tiphys_core::refs::KeyRef;
 use tiphys_core::{Event, Secret, SecretError, Secrets, Tasks};
-use tiphys_eventbus::{Bus, EmbeddedConfig, Publish as _};
+use tiphys_eventbus::{Bus, EmbeddedConfig, Publish as _, Turn};
 
-use super::{Reach, RunningSensor, SensorObject, SensorRuntime, StartError};
-use crate::record::{RecordLimits, Recorder};
-use crate::testing::{event, yaml};
+use super::{Reach, RunningSensor, Seat, SensorObject, SensorRuntime, StartError};
+use crate::record::{Decision, Look, RecordLimits, Recorder, Tail};
+use crate::testing::{NoSecrets, event, yaml};
 
-struct NoSecrets;
+/// No secrets, and one config map.
+struct OneConfig;
 
 #[async_trait]
-impl Secrets for NoSecrets {
+impl Secrets for OneConfig {
     async fn secret(&self, at: &KeyRef) -> Result<Secret, SecretError> {
-        let (name, key) = (at.name.clone(), at.key.clone());
-        Err(SecretError::Missing {
-            kind: "secret",
-            name,
-            key,
-        })
+        NoSecrets.secret(at).await
     }
 
     async fn config(&self, at: &KeyRef) -> Result<Bytes, SecretError> {
-        if at.name == "wf" {
-            let text =
-                "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {generateName: cm-}\n";
-            return Ok(Bytes::from_static(text.as_bytes()));
+        if at.name != "wf" {
+            return NoSecrets.config(at).await;
         }
-        let (name, key) = (at.name.clone(), at.key.clone());
-        Err(SecretError::Missing {
-            kind: "config map",
-            name,
-            key,
-        })
+        let text =
+            "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {generateName: cm-}\n";
+        Ok(Bytes::from_static(text.as_bytes()))
     }
 }
 
@@ -83,6 +74,24 @@ impl World {
         spec: &str,
         from: &str,
     ) -> Result<RunningSensor, StartError> {
+        self.start_at(spec, from, self.bus.clone()).await
+    }
+
+    /// As one of several replicas.
+    pub(super) async fn start_in(
+        &self,
+        spec: &str,
+        turn: Turn,
+    ) -> Result<RunningSensor, StartError> {
+        self.start_at(spec, "", (self.bus.clone(), turn)).await
+    }
+
+    async fn start_at(
+        &self,
+        spec: &str,
+        from: &str,
+        seat: impl Into<Seat>,
+    ) -> Result<RunningSensor, StartError> {
         let annotation = (
             crate::spec::START_FROM_ANNOTATION.to_owned(),
             from.to_owned(),
@@ -93,13 +102,13 @@ impl World {
             annotations: std::collections::BTreeMap::from([annotation]),
             spec: yaml(spec),
         };
-        let (bus, client) = (self.bus.clone(), self.client.clone());
+        let client = self.client.clone();
         SensorRuntime::start(
             object,
-            bus,
+            seat,
             Reach {
                 client,
-                secrets: Arc::new(NoSecrets),
+                secrets: Arc::new(OneConfig),
                 known_hosts: Arc::default(),
             },
             &self.metrics,
@@ -122,6 +131,16 @@ impl World {
         let resource = ApiResource::from_gvk_with_plural(&kind, "workflows");
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), "ns", &resource);
         api.list(&ListParams::default()).await.unwrap().items
+    }
+
+    /// The decisions whose lines hold a text.
+    pub(super) async fn decisions(&self, text: &str) -> Vec<Decision> {
+        self.records.flush().await;
+        let mut all = Vec::new();
+        let mut tail = Tail::in_folder(&self.dir.path().join("decisions"), Look::default());
+        tail.poll(|decision| all.push(decision)).await.unwrap();
+        all.retain(|decision| serde_json::to_string(decision).unwrap().contains(text));
+        all
     }
 
     pub(super) fn counters(&self, trigger: &str) -> TriggerMetrics {

@@ -5,21 +5,12 @@ use tiphys_eventbus::Publish as _;
 
 use super::again::{AgainError, Replay};
 use super::tests::{BOTH, World};
+use super::tests_sink::Sink;
+use super::tests_turns::sends;
 use crate::filters::Verdict;
-use crate::record::{Decision, End, Look, Tail};
+use crate::record::End;
 use crate::testing::event;
 use crate::triggers::Fired;
-
-impl World {
-    async fn decisions(&self, text: &str) -> Vec<Decision> {
-        self.records.flush().await;
-        let mut all = Vec::new();
-        let mut tail = Tail::in_folder(&self.dir.path().join("decisions"), Look::default());
-        tail.poll(|decision| all.push(decision)).await.unwrap();
-        all.retain(|decision| serde_json::to_string(decision).unwrap().contains(text));
-        all
-    }
-}
 
 const RECORDED: &str = r#"
 dependencies:
@@ -322,18 +313,17 @@ async fn a_join_pairs_events_by_key_and_reports_what_met_nobody() {
 #[tokio::test]
 async fn events_of_one_key_fire_in_order_and_a_key_that_waits_holds_up_no_other() {
     let world = World::new();
-    let (sink, requests) = sink().await;
-    let spec = format!(
-        r#"
-dependencies: [{{name: a, eventSourceName: webhook, eventName: a}}]
-triggers:
-  - template:
-      name: send
-      http: {{url: "http://{sink}/", payload: [{{src: {{dependencyName: a, contextKey: id}}, dest: id}}]}}
-    policy: {{status: {{allow: [200]}}}}
-    orderBy: repo
-"#
-    );
+    let sink = Sink::start(|asked| {
+        let first: Vec<_> = asked.iter().filter(|asked| asked.id() == "x1").collect();
+        let refused = asked.last().is_some_and(|last| last.id() == "x1") && first.len() < 3;
+        if refused {
+            http::StatusCode::SERVICE_UNAVAILABLE
+        } else {
+            http::StatusCode::OK
+        }
+    })
+    .await;
+    let spec = sends(&sink, "orderBy: repo");
     let sensor = world.start(&spec).await.unwrap();
     // The sink refuses the first two tries of x1.
     for (id, repo) in [
@@ -349,7 +339,7 @@ triggers:
     }
     world.reaches("send", [5, 5, 0, 0, 0]).await;
     sensor.stop().await;
-    let seen = requests.lock().unwrap().clone();
+    let seen = sink.ids();
     let of = |key: &str| {
         seen.iter()
             .filter(|id| id.starts_with(key))
@@ -361,35 +351,6 @@ triggers:
     let last_y = seen.iter().position(|id| id == "y2").unwrap();
     let first_x2 = seen.iter().position(|id| id == "x2").unwrap();
     assert!(last_y < first_x2, "{seen:?}");
-}
-
-type Requests = std::sync::Arc<std::sync::Mutex<Vec<String>>>;
-
-/// A server that answers x1 with 503 twice, and all else with 200.
-async fn sink() -> (std::net::SocketAddr, Requests) {
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let requests = Requests::default();
-    let seen = requests.clone();
-    let handler = move |body: String| async move {
-        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
-        let id = body["id"].as_str().unwrap().to_owned();
-        let mut seen = seen.lock().unwrap();
-        seen.push(id);
-        let tries = seen.iter().filter(|id| *id == "x1").count();
-        let refused = seen.last().is_some_and(|id| id == "x1") && tries < 3;
-        if refused {
-            http::StatusCode::SERVICE_UNAVAILABLE
-        } else {
-            http::StatusCode::OK
-        }
-    };
-    let router = axum::Router::new().route("/", axum::routing::post(handler));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tiphys_core::Tasks::new().spawn_job("sink", async move {
-        axum::serve(listener, router).await.unwrap();
-    });
-    (address, requests)
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 //! Sensors when something goes wrong: targets that fail, crashes, replicas, objects of others.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tiphys_core::Event;
 use tiphys_eventbus::Publish as _;
 
 use super::tests::{BOTH, World};
+use super::tests_sink::Sink;
 use crate::testing::event;
 
 #[tokio::test]
@@ -62,49 +62,38 @@ triggers:
 
 #[tokio::test]
 async fn a_request_is_sent_with_its_payload_and_again_while_the_server_is_busy() {
-    use axum::http::{HeaderMap, StatusCode};
-    use std::sync::Mutex;
-    let seen: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
-    let taken = Arc::clone(&seen);
-    let handler = move |headers: HeaderMap, body: String| async move {
-        let mut seen = taken.lock().unwrap();
-        let header = headers.get("x-id").unwrap().to_str().unwrap().to_owned();
-        seen.push((header, body));
-        if seen.len() == 1 {
-            StatusCode::SERVICE_UNAVAILABLE
-        } else {
-            StatusCode::OK
-        }
-    };
-    let app = axum::Router::new().route("/hello", axum::routing::put(handler));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let sink = Sink::start(|asked| match asked.len() {
+        1 => http::StatusCode::SERVICE_UNAVAILABLE,
+        _ => http::StatusCode::OK,
+    })
+    .await;
     let world = World::new();
-    world
-        .tasks
-        .spawn("server", async move { axum::serve(listener, app).await });
     let spec = r#"
 dependencies: [{name: a, eventSourceName: webhook, eventName: a}]
 triggers:
   - template:
       name: call
       http:
-        url: http://127.0.0.1:PORT/hello
+        url: http://ADDRESS/hello
         method: PUT
         payload: [{src: {dependencyName: a, dataKey: big, useRawData: true}, dest: big}]
         dynamicHeaders: [{src: {dependencyName: a, contextKey: id}, dest: X-Id}]
     policy: {status: {allow: [200]}}
 "#;
     let sensor = world
-        .start(&spec.replace("PORT", &port.to_string()))
+        .start(&spec.replace("ADDRESS", &sink.address.to_string()))
         .await
         .unwrap();
     world
         .publish("a", "a1", r#"{"big":9007199254740993}"#)
         .await;
     world.reaches("call", [1, 1, 0, 0, 0]).await;
-    let request = ("a1".to_owned(), r#"{"big":9007199254740993}"#.to_owned());
-    assert_eq!(*seen.lock().unwrap(), [request.clone(), request]);
+    let asked = sink.asked();
+    assert_eq!(asked.len(), 2);
+    for asked in asked {
+        assert_eq!(asked.headers["x-id"], "a1");
+        assert_eq!(asked.body, r#"{"big":9007199254740993}"#);
+    }
     sensor.stop().await;
 }
 
