@@ -85,6 +85,11 @@ pub(crate) async fn run(args: &Rbac) -> anyhow::Result<ExitCode> {
     for note in &derived.notes {
         output::note(&format!("note: {note}"));
     }
+    match derived.without.as_slice() {
+        [] => {}
+        [one] => output::note(&format!("note: {one} needs no rights")),
+        several => output::note(&format!("note: {} objects need no rights", several.len())),
+    }
     for wrong in &derived.wrong {
         output::note(&format!("error: {wrong}"));
     }

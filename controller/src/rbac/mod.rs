@@ -39,6 +39,8 @@ pub struct Derived {
     pub notes: Vec<String>,
     /// What is wrong with objects, one text each: nothing is derived from those.
     pub wrong: Vec<String>,
+    /// Who needs no rights at all.
+    pub without: Vec<String>,
     /// How many Sensors and EventSources were looked at, wrong ones among them.
     pub looked_at: usize,
 }
@@ -116,7 +118,7 @@ pub fn derive(documents: &[Document], options: &Options<'_>) -> Derived {
             (namespace.to_owned(), own.unwrap_or_else(|| "default".to_owned()))
         });
         if needs.is_empty() && notes.is_empty() {
-            notes.push("needs no rights".to_owned());
+            derived.without.push(format!("{kind} {namespace}/{name}"));
         }
         let subject = objects::Subject {
             kind,

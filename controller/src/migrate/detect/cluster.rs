@@ -58,9 +58,8 @@ pub(in super::super) fn volumes(look: &Look<'_>, places: &mut Vec<Place>) {
         }
         let volumes = template.get("volumes");
         for volume in volumes.iter().flat_map(Part::items) {
-            let owned = OWNED_VOLUMES.into_iter();
-            let found = owned.filter_map(|kind| Some((kind, volume.get(kind)?)));
-            places.extend(found.map(|(kind, part)| Place::with(part.path, kind)));
+            let found = OWNED_VOLUMES.into_iter().filter_map(|kind| volume.get(kind));
+            places.extend(found.map(|part| Place::at(part.path)));
         }
     }
 }

@@ -2,11 +2,17 @@
 //! message that names it.
 
 mod controller;
+mod pooled;
+mod printed;
+mod scene;
+mod sensor;
 
+use async_nats::jetstream;
 use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use tiphys_tests::nats::Nats;
 use tiphys_tests::{ApiServer, ApiServerOptions, Authorization, Tiphys, eventually, eventually_ok};
 
 use crate::crds::{kubectl, said};
@@ -59,4 +65,22 @@ async fn until_said(process: &mut Tiphys, what: &str, text: &str) {
         Err(lines.join("\n"))
     })
     .await;
+}
+
+/// Makes the stream of a bus, with one event in it.
+async fn send(bus: &Nats) {
+    let context = jetstream::new(bus.connect().await);
+    let stream = jetstream::stream::Config {
+        name: "default".to_owned(),
+        subjects: vec!["default.*.*".to_owned()],
+        ..jetstream::stream::Config::default()
+    };
+    context.create_stream(stream).await.unwrap();
+    let event = json!({
+        "specversion": "1.0", "id": "1", "source": "in", "type": "webhook", "subject": "in",
+        "datacontenttype": "application/json", "time": "2024-01-01T00:00:00Z",
+        "data": { "body": {} },
+    });
+    let sent = context.publish("default.in.in", event.to_string().into());
+    sent.await.unwrap().await.unwrap();
 }
