@@ -15,7 +15,7 @@ use super::workload::set_finalizers;
 use super::{Context, ObjectView, Outcome, bring};
 use crate::check::{self, Checked};
 use crate::hosting::Kind;
-use crate::operator::apply;
+use crate::operator::apply::{self, ApplyError};
 use crate::operator::conditions::{Conditions, Said};
 use crate::operator::eventbus::{self, Bus, Secrets};
 use crate::operator::known::Known;
@@ -100,7 +100,7 @@ async fn make(
         }
     };
     if let Err((reason, error)) = bring(context, view, &plan.wanted, outcome).await {
-        conditions.say("Deployed", Said::no(reason, apply::sentence(&error)));
+        conditions.say("Deployed", Said::no(reason, refusal(&error)));
         outcome.next = Next::Retry;
         return (unknown(), None);
     }
@@ -121,6 +121,17 @@ async fn make(
         Some(servers) => Said::unknown(servers.reason, servers.message),
     };
     (pods, serde_json::to_value(&plan.config).ok())
+}
+
+/// Why an object of the bus could not be brought in, with what to do where that is not plain.
+fn refusal(error: &ApplyError) -> String {
+    let mut text = apply::sentence(error);
+    if text.contains("updates to statefulset spec") {
+        text.push_str(
+            "; spec.persistence is fixed once the servers are there: resize their PersistentVolumeClaims, then run kubectl delete statefulset --cascade=orphan, and it is made anew around the pods that run",
+        );
+    }
+    text
 }
 
 /// What is said of a bus whose spec cannot be used.

@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service};
+use kube::api::PropagationPolicy;
 
 use super::*;
 
@@ -37,6 +38,7 @@ async fn a_bus_is_made_kept_and_guarded() {
     );
     an_unknown_version_is_said(&scene).await;
     what_is_only_recorded_says_whether_it_runs(&scene).await;
+    volumes_are_fixed(&scene).await;
     a_bad_change_harms_nobody_on_it(&scene).await;
     it_goes_when_nobody_uses_it_any_more(&scene).await;
     scene.stop().await;
@@ -196,6 +198,34 @@ async fn what_is_only_recorded_says_whether_it_runs(scene: &Scene) {
             &["False", "EventBusNotSupported"],
         )
         .await;
+}
+
+/// A StatefulSet keeps its volumes; one that is taken away from around its pods is made anew with others.
+async fn volumes_are_fixed(scene: &Scene) {
+    let size = json!({ "jetstream": { "persistence": { "volumeSize": "2Gi" } } });
+    scene.change("EventBus", "default", size).await;
+    let words = ["False", "JetStreamStatefulSetFailed", "--cascade=orphan"];
+    scene
+        .condition("EventBus", "default", "Deployed", &words)
+        .await;
+    let sets = Api::<StatefulSet>::namespaced(scene.client.clone(), NAMESPACE);
+    let orphan = DeleteParams {
+        propagation_policy: Some(PropagationPolicy::Orphan),
+        ..DeleteParams::default()
+    };
+    sets.delete("eventbus-default-js", &orphan).await.unwrap();
+    // Nobody here ends the deletion, as a garbage collector does.
+    let ended = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+    sets.patch("eventbus-default-js", &PatchParams::default(), &ended)
+        .await
+        .unwrap();
+    scene
+        .condition("EventBus", "default", "Deployed", &["True", "Succeeded"])
+        .await;
+    let set = sets.get("eventbus-default-js").await.unwrap();
+    let claims = set.spec.unwrap().volume_claim_templates.unwrap();
+    let requests = claims[0].spec.as_ref().unwrap().resources.as_ref().unwrap();
+    assert_eq!(requests.requests.as_ref().unwrap()["storage"].0, "2Gi");
 }
 
 /// What is on the bus goes on, and what comes to it begins.
