@@ -76,7 +76,7 @@ impl Access {
             };
             match read.await {
                 Ok(_) => {
-                    expected.learn(&String::from_utf8_lossy(&text), &path.display().to_string())
+                    expected.learn(&String::from_utf8_lossy(&text), &path.display().to_string());
                 }
                 Err(error) => tracing::debug!(path = %path.display(), %error, "no known hosts"),
             }

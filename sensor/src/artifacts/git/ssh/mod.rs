@@ -36,6 +36,9 @@ const MOST_SAID: usize = 4096;
 /// A connection on which nothing happens is given up; whoever waits gives up before.
 const SILENT: Duration = Duration::from_secs(60);
 
+/// A server that takes no more words is left without any.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// Where an answer ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -199,13 +202,16 @@ impl Ssh {
         FireError::permanent_from(self.what.clone(), error)
     }
 
-    /// Says goodbye, so that the server does not have to wonder; waits for nothing.
+    /// Says goodbye, so that the server does not have to wonder. What was read is good without it.
     pub(super) async fn close(self) {
-        let said = self.channel.data_bytes(Bytes::from_static(b"0000")).await;
-        let reason = Disconnect::ByApplication;
-        let left = self.handle.disconnect(reason, "", "").await;
-        if said.and(left).is_ok() {
-            // The goodbye is sent after this; a connection that hangs is silent, and ends for that.
+        let goodbye = async {
+            self.channel.data_bytes(Bytes::from_static(b"0000")).await?;
+            let reason = Disconnect::ByApplication;
+            self.handle.disconnect(reason, "", "").await
+        };
+        let said = tokio::time::timeout(GOODBYE, goodbye).await;
+        if matches!(said, Ok(Ok(()))) {
+            // It is sent after this. A connection that hangs then is silent, and ends for that.
             self.alive.disarm();
         }
     }
