@@ -5,5 +5,5 @@ pub(crate) mod float;
 pub(crate) mod layout;
 pub(crate) mod print;
 pub(crate) mod quote;
-pub(crate) mod re2;
+pub mod re2;
 pub(crate) mod time;

@@ -45,6 +45,7 @@ pub struct CompileError {
 pub struct Expression {
     root: parser::Node,
     variables: Vec<String>,
+    dates: Vec<String>,
     /// Patterns that come from variables, kept because an event repeats them.
     patterns: Mutex<HashMap<String, Regex>>,
 }
@@ -65,7 +66,11 @@ impl Expression {
         }
         let tokens = lexer::tokens(text)?;
         let mut variables: Vec<String> = Vec::new();
+        let mut dates: Vec<String> = Vec::new();
         for token in &tokens {
+            if let lexer::Kind::Time { text, .. } = &token.kind {
+                dates.push(text.clone());
+            }
             if let lexer::Kind::Variable(name) = &token.kind
                 && !variables.contains(name)
             {
@@ -76,6 +81,7 @@ impl Expression {
         Ok(Self {
             root,
             variables,
+            dates,
             patterns: Mutex::default(),
         })
     }
@@ -84,6 +90,12 @@ impl Expression {
     #[must_use]
     pub fn variables(&self) -> &[String] {
         &self.variables
+    }
+
+    /// The texts in quotes that are dates, and so numbers of seconds.
+    #[must_use]
+    pub fn dates(&self) -> &[String] {
+        &self.dates
     }
 
     /// The value for these variables.

@@ -38,4 +38,5 @@ pub mod path;
 pub mod sjson;
 pub mod value;
 
+pub use go::re2;
 pub use value::{Map, Number, Value};

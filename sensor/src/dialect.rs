@@ -115,17 +115,47 @@ impl Selector {
     }
 }
 
+/// The path that was probably meant by one that leads nowhere: what a webhook receives stands under `body`, and its
+/// headers under `header`.
+pub(crate) fn meant(path: &str, json: &[u8]) -> Option<String> {
+    let members = [&b"\"body\""[..], b"\"header\""];
+    let has = |member: &&[u8]| json.windows(member.len()).any(|window| window == *member);
+    if !members.iter().any(has) {
+        return None;
+    }
+    let header = path
+        .strip_prefix("headers.")
+        .map(|rest| format!("header.{rest}"));
+    let candidates = [Some(format!("body.{path}")), header];
+    candidates.into_iter().flatten().find(|candidate| {
+        Selector::compile(candidate).is_ok_and(|selector| selector.get(json).is_some())
+    })
+}
+
+/// What filters say of a path that leads nowhere.
+pub(crate) fn missing(path: &str, json: &[u8]) -> String {
+    match meant(path, json) {
+        Some(meant) => format!("path '{path}' does not exist; '{meant}' does"),
+        None => format!("path '{path}' does not exist"),
+    }
+}
+
 /// gjson's text form with every digit of a fraction kept: `1.50` is `1.5`, and `0.1234567890123456789` is itself.
 pub(crate) fn text_form<'a>(found: &'a Found<'_>) -> Cow<'a, str> {
+    let text = found.text();
     if found.kind == Kind::Number
         && let Ok(raw) = str::from_utf8(&found.raw)
-        && raw.contains('.')
-        && !raw.contains(['e', 'E'])
     {
-        let short = raw.trim_end_matches('0').trim_end_matches('.');
-        return Cow::Borrowed(short);
+        if raw.contains('.') && !raw.contains(['e', 'E']) {
+            let short = raw.trim_end_matches('0').trim_end_matches('.');
+            return Cow::Borrowed(short);
+        }
+        // Larger than any float: the digits are what is known of it.
+        if text.ends_with("Inf") {
+            return Cow::Borrowed(raw);
+        }
     }
-    found.text()
+    text
 }
 
 #[cfg(test)]
@@ -142,11 +172,29 @@ mod tests {
             ("12345678901234567890", "12345678901234567890"),
             ("0.12345678901234567890", "0.1234567890123456789"),
             ("-0", "-0"),
+            ("1e400", "1e400"),
         ] {
             let json = format!("{{\"k\":{raw}}}");
             let found = gjson::get(json.as_bytes(), "k").unwrap();
             assert_eq!(text_form(&found), text);
         }
+    }
+
+    #[test]
+    fn a_path_beside_the_body_of_a_request_names_the_one_that_was_meant() {
+        let json = br#"{"header":{"X":["a"]},"body":{"a":{"b":1}}}"#;
+        for (path, said) in [
+            ("a.b", "path 'a.b' does not exist; 'body.a.b' does"),
+            (
+                "headers.X",
+                "path 'headers.X' does not exist; 'header.X' does",
+            ),
+            ("z", "path 'z' does not exist"),
+            ("$.a", "path '$.a' does not exist"),
+        ] {
+            assert_eq!(missing(path, json), said);
+        }
+        assert_eq!(missing("b", br#"{"a":{"b":1}}"#), "path 'b' does not exist");
     }
 
     #[test]

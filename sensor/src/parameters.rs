@@ -7,7 +7,7 @@ use tiphys_core::envelope;
 use tiphys_lang::gjson::{self, Kind};
 use tiphys_lang::sjson::{self, SetError};
 
-use crate::dialect::{Flaw, Selector, Template, text_form};
+use crate::dialect::{Flaw, Selector, Template, meant, text_form};
 use crate::document::{DocumentError, Events, Input};
 use crate::record::{self, hides, shown};
 use crate::spec::{ParameterSourceSpec, ParameterSpec, TemplateEngine};
@@ -234,7 +234,12 @@ impl Source {
             let found = selector.as_ref().and_then(|path| path.get(document));
             match found {
                 Some(found) => return Ok(Some(resolved(&found))),
-                None => reason = format!("key {path:?} does not exist to in the event payload"),
+                None => {
+                    let place = if data { "payload" } else { "context" };
+                    let meant = meant(path, document)
+                        .map_or_else(String::new, |meant| format!("; {meant:?} does"));
+                    reason = format!("key {path:?} does not exist in the event's {place}{meant}");
+                }
             }
         }
         default()

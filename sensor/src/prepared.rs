@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tiphys_core::backoff::Backoff;
 use tiphys_lang::condition::Condition;
 
+use crate::changed;
 use crate::cron::Schedule;
 use crate::dependency::Dependency;
 use crate::document::Events;
@@ -188,10 +189,8 @@ impl Launcher {
         if let Some(action) = changed.get(&applied.document) {
             return Ok(Arc::clone(action));
         }
-        let template: TriggerTemplateSpec =
-            serde_json::from_slice(&applied.document).map_err(|error| {
-                FireError::permanent_from("cannot read the changed template", error)
-            })?;
+        let template: TriggerTemplateSpec = changed::read(&applied.document)
+            .map_err(|said| FireError::permanent_from("cannot read the changed template", said))?;
         let action = self.build(&template)?;
         if changed.len() >= KEPT_ACTIONS {
             changed.clear();

@@ -125,9 +125,9 @@ impl ResourceFilter {
         });
         problems.each("fields", &self.fields, |field, problems| {
             field.validate(&["", "=", "==", "!="], problems);
-            if let Err(error) = regex::Regex::new(&field.value) {
+            if let Err(why) = tiphys_lang::re2::compile(&field.value) {
                 problems.at("value", |problems| {
-                    problems.error(format!("must be a regular expression: {error}"));
+                    problems.error(format!("must be a regular expression: {why}"));
                 });
             }
         });

@@ -1,6 +1,5 @@
 //! Pieces that several kinds of source share: watched paths, and the checks that recur. Types and validation only.
 
-use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tiphys_core::Problems;
@@ -45,9 +44,9 @@ impl WatchPathSpec {
                 problems.error("must be relative to directory, without `/` at its start");
             });
         }
-        if let Err(error) = Regex::new(&self.path_regexp) {
+        if let Err(why) = tiphys_lang::re2::compile(&self.path_regexp) {
             problems.at("pathRegexp", |problems| {
-                problems.error(format!("must be a regular expression: {error}"));
+                problems.error(format!("must be a regular expression: {why}"));
             });
         }
     }

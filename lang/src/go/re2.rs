@@ -16,7 +16,7 @@ const MAX_REPEAT: u32 = 1000;
 ///
 /// # Errors
 /// What is wrong with it, as Go words it where this module finds it.
-pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
+pub fn compile(pattern: &str) -> Result<Regex, String> {
     RegexBuilder::new(&translate(pattern)?)
         .size_limit(MAX_SIZE)
         .dfa_size_limit(MAX_SIZE)

@@ -11,7 +11,7 @@ pub(super) enum Kind {
     Number(Number),
     Bool(bool),
     Text(String),
-    Time(i64),
+    Time { seconds: i64, text: String },
     Variable(String),
     Accessor(String),
     Open,
@@ -146,7 +146,7 @@ impl Kind {
             Self::Prefix(_) => Class::Prefix,
             Self::Number(_) | Self::Bool(_) | Self::Variable(_) => Class::Value,
             Self::Text(_) => Class::Text,
-            Self::Time(_) => Class::Time,
+            Self::Time { .. } => Class::Time,
             Self::Accessor(_) => Class::Accessor,
             Self::Open => Class::Open,
             Self::Close => Class::Close,
@@ -245,7 +245,7 @@ fn describe(kind: &Kind) -> String {
         Kind::Number(number) => format!("the number {number}"),
         Kind::Bool(truth) => format!("`{truth}`"),
         Kind::Text(_) => "a text".to_owned(),
-        Kind::Time(_) => "a date".to_owned(),
+        Kind::Time { .. } => "a date".to_owned(),
         Kind::Variable(name) | Kind::Accessor(name) => {
             format!("the name {:?}", name.chars().take(80).collect::<String>())
         }
@@ -311,7 +311,10 @@ impl Lexer {
                     );
                 }
                 self.at += 1;
-                dates::unix_seconds(&text).map_or(Kind::Text(text), Kind::Time)
+                match dates::unix_seconds(&text) {
+                    Some(seconds) => Kind::Time { seconds, text },
+                    None => Kind::Text(text),
+                }
             }
             '(' | ')' => {
                 self.at += 1;

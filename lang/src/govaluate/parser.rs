@@ -124,7 +124,7 @@ impl Parser {
             Kind::Number(number) => Node::Literal(Value::Number(number)),
             Kind::Bool(truth) => Node::Literal(Value::Bool(truth)),
             Kind::Text(text) => Node::Literal(Value::String(text)),
-            Kind::Time(seconds) => Node::Literal(Value::from(seconds)),
+            Kind::Time { seconds, .. } => Node::Literal(Value::from(seconds)),
             Kind::Variable(name) => Node::Variable(name),
             Kind::Prefix(prefix) => Node::Prefix(prefix, Box::new(self.operand(depth + 1)?)),
             Kind::Accessor(path) => {

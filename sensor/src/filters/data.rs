@@ -1,11 +1,11 @@
 //! `filters.data`: what one place of the payload must hold.
 
-use regex::Regex;
-use tiphys_lang::Value;
+use regex::bytes::Regex;
 use tiphys_lang::gjson::{Found, Kind};
+use tiphys_lang::{Value, re2};
 
 use super::{Detail, Logic, Report, Verdict};
-use crate::dialect::{Flaw, Selector, Template, text_form};
+use crate::dialect::{Flaw, Selector, Template, missing, text_form};
 use crate::document::Input;
 use crate::spec::{DataFilterSpec, TemplateEngine};
 
@@ -104,56 +104,21 @@ impl Pattern {
     fn is_match(&self, text: &str) -> bool {
         match self {
             Self::Plain(plain) => text.contains(plain.as_str()),
-            Self::Regex(regex) => regex.is_match(text),
+            Self::Regex(regex) => regex.is_match(text.as_bytes()),
         }
     }
 }
 
-/// A pattern with RE2's ASCII classes.
+/// A pattern as RE2 reads it.
 fn pattern(text: &str) -> Result<Pattern, String> {
     if !text.contains([
         '\\', '.', '+', '*', '?', '(', ')', '|', '[', ']', '{', '}', '^', '$',
     ]) {
         return Ok(Pattern::Plain(text.to_owned()));
     }
-    Regex::new(&ascii_classes(text))
+    re2::compile(text)
         .map(|regex| Pattern::Regex(Box::new(regex)))
-        .map_err(|error| format!("must be a regular expression: {error}"))
-}
-
-/// `\d`, `\w`, `\s` and `\b` mean ASCII in RE2, while `.` and classes stay Unicode.
-fn ascii_classes(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    let mut in_class = false;
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            match c {
-                '[' => in_class = true,
-                ']' => in_class = false,
-                _ => {}
-            }
-            out.push(c);
-            continue;
-        }
-        let escaped = chars.next();
-        match (escaped, in_class) {
-            (Some('d'), _) => out.push_str("[0-9]"),
-            (Some('D'), _) => out.push_str("[^0-9]"),
-            (Some('w'), _) => out.push_str("[0-9A-Za-z_]"),
-            (Some('W'), _) => out.push_str("[^0-9A-Za-z_]"),
-            (Some('s'), _) => out.push_str("[\\t\\n\\f\\r ]"),
-            (Some('S'), _) => out.push_str("[^\\t\\n\\f\\r ]"),
-            (Some('b'), false) => out.push_str("(?-u:\\b)"),
-            (Some('C'), _) => out.push('.'),
-            (Some(other), _) => {
-                out.push('\\');
-                out.push(other);
-            }
-            (None, _) => out.push('\\'),
-        }
-    }
-    out
+        .map_err(|why| format!("must be a regular expression: {why}"))
 }
 
 impl Data {
@@ -192,7 +157,7 @@ impl Data {
         actual: &mut Option<String>,
     ) -> Result<bool, String> {
         let found = self.selector.as_ref().and_then(|path| path.get(json));
-        let found = found.ok_or_else(|| format!("path '{}' does not exist", self.path))?;
+        let found = found.ok_or_else(|| missing(&self.path, json))?;
         if self.values.is_empty() {
             return Err("no values specified".to_owned());
         }

@@ -6,7 +6,7 @@ use tiphys_lang::Value;
 use tiphys_lang::govaluate::Expression;
 
 use super::{Logic, Report, Verdict};
-use crate::dialect::Selector;
+use crate::dialect::{Selector, missing};
 use crate::document::Input;
 use crate::spec::ExprFilterSpec;
 
@@ -34,7 +34,7 @@ impl Expr {
     fn holds(&self, json: &[u8], fields: &mut HashMap<String, Value>) -> Result<bool, String> {
         for (name, path, selector) in &self.fields {
             let found = selector.as_ref().and_then(|path| path.get(json));
-            let found = found.ok_or_else(|| format!("path '{path}' does not exist"))?;
+            let found = found.ok_or_else(|| missing(path, json))?;
             fields.insert(name.clone(), found.to_value());
         }
         let expression = self.expression.as_ref().map_err(Clone::clone)?;

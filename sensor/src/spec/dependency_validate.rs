@@ -2,7 +2,8 @@
 
 use tiphys_core::Problems;
 
-use super::validate::{bus_word, check_path, check_template, report};
+use super::scope::{check_path, check_template, report};
+use super::validate::bus_word;
 use super::{
     ContextFilterSpec, DataFilterSpec, DependencySpec, ExprFilterSpec, FiltersSpec, TemplateEngine,
     TimeFilterSpec, TransformSpec,
@@ -122,6 +123,14 @@ impl ExprFilterSpec {
                 report(&Flaw::at(&self.expr, error.offset, error.what), problems);
             }),
             Ok(expression) => {
+                for text in expression.dates() {
+                    problems.at("expr", |problems| {
+                        problems.warning(format!(
+                            "reads {text:?} as a date, which is a number of seconds and never equal to text; compare \
+                             text by =~ \"^{text}$\""
+                        ));
+                    });
+                }
                 let named = |name: &&String| !self.fields.iter().any(|field| field.name == **name);
                 for name in expression.variables().iter().filter(named) {
                     problems.at("expr", |problems| {
@@ -189,6 +198,19 @@ impl ContextFilterSpec {
         let compared = [&self.kind, &self.subject, &self.source, &self.content_type];
         if compared.iter().all(|text| text.is_empty()) {
             problems.error("must give at least one of type, subject, source and datacontenttype");
+        }
+        for (key, text) in [
+            ("id", &self.id),
+            ("specversion", &self.spec_version),
+            ("time", self.time.as_ref().unwrap_or(&String::new())),
+        ] {
+            if !text.is_empty() {
+                problems.at(key, |problems| {
+                    problems.warning(
+                        "has no effect: type, subject, source and datacontenttype are compared",
+                    );
+                });
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ mod dependency;
 mod dependency_validate;
 mod dest;
 mod parameter;
+mod scope;
 mod source;
 mod trigger;
 mod validate;
@@ -20,6 +21,7 @@ pub use dependency::{
     TimeFilterSpec, TransformSpec,
 };
 pub use parameter::{ParameterSourceSpec, ParameterSpec, TemplateEngine};
+pub use scope::Scope;
 pub use source::{
     ArtifactSpec, BucketSpec, ConfigMapSourceSpec, FileSourceSpec, GitCredsSpec, GitRemoteSpec,
     GitSourceSpec, GithubAppSpec, S3SourceSpec, UrlSourceSpec,
@@ -28,7 +30,6 @@ pub use trigger::{
     ConditionsResetSpec, JoinSpec, K8sPolicySpec, PolicySpec, RateLimitSpec, ResetByTimeSpec,
     StatusPolicySpec, TriggerSpec, TriggerTemplateSpec,
 };
-pub use validate::Scope;
 
 /// Chooses the engine of all templates of a Sensor that do not name one: `go` or `handlebars`.
 pub const TEMPLATE_ENGINE_ANNOTATION: &str = "tiphys.dev/template-engine";

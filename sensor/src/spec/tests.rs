@@ -112,6 +112,22 @@ fn dependencies_are_checked() {
             "filtersLogicalOperator: must be `and` or `or`",
         ),
         ("transform: {}", "transform: must have jq or script"),
+        (
+            "filters: {context: {type: webhook, id: x}}",
+            "filters.context.id: has no effect: type, subject, source and datacontenttype are compared",
+        ),
+        (
+            "filters: {exprs: [{expr: 'd == \"2014-01-02\"', fields: [{name: d, path: d}]}]}",
+            "exprs[0].expr: reads \"2014-01-02\" as a date",
+        ),
+        (
+            "filters: {exprs: [{expr: 'd =~ \"^2014-01-02$\"', fields: [{name: d, path: d}]}]}",
+            "",
+        ),
+        (
+            "filters: {data: [{path: k, type: string, value: ['\\Qa.b\\E']}]}",
+            "",
+        ),
     ] {
         let problems = with_dependency(extra);
         assert_eq!(
@@ -160,6 +176,13 @@ fn triggers_are_checked() {
         ("template: {name: t, http: {url: 'http://x', payload: [{src: {dependencyName: a}, dest: ''}]}}".to_owned(), ""),
         ("template: {name: t, nats: {url: x, subject: s, payload: [{src: {dependencyName: a}, dest: ''}]}}".to_owned(), "nats.payload[0].dest: must be set"),
         ("template: {name: t, log: {}}, policy: {k8s: {}}".to_owned(), "policy.k8s.labels: must be set"),
+        ("template: {name: t, http: {url: 'ftp://x'}}".to_owned(), "http.url: is no URL"),
+        ("template: {name: t, http: {url: 'http://x', timeout: -1}}".to_owned(), "http.timeout: must be 0 or more"),
+        ("template: {name: t, http: {url: 'http://x', headers: {a b: c}}}".to_owned(), "http.headers.\"a b\": must be the name of a header"),
+        ("template: {name: t, http: {url: 'http://x', headers: {a: \"b\\nc\"}}}".to_owned(), "http.headers.a: must be one line of text"),
+        ("template: {name: t, http: {url: 'http://x', headers: {Content-Length: '5'}}}".to_owned(), "http.headers.Content-Length: has no effect"),
+        ("template: {name: t, http: {url: 'http://x', payload: [{src: {dependencyName: a}, dest: 'x@y'}]}}".to_owned(), "payload[0].dest: sets nothing"),
+        ("template: {name: t, http: {url: 'http://x', payload: [{src: {dependencyName: a}, dest: 'x\\@y'}]}}".to_owned(), ""),
         (parameter("src: {dependencyName: a, dataKey: body}"), ""),
         (parameter(""), "parameters[0].src: must be set"),
         (parameter("src: {dependencyName: z}"), "dependencyName: must be a dependency of this sensor (a), not \"z\""),
@@ -169,6 +192,32 @@ fn triggers_are_checked() {
         assert_eq!(problems.is_empty(), expected.is_empty(), "{extra}\n{problems}");
         assert!(problems.contains(expected), "{extra}\n{problems}");
     }
+}
+
+#[test]
+fn a_pattern_that_cannot_be_read_is_told_in_one_line() {
+    let problems =
+        with_dependency("filters: {data: [{path: k, type: string, value: ['(?=x)', 'a(b']}]}");
+    assert_eq!(problems.lines().count(), 2, "{problems}");
+}
+
+#[test]
+fn a_parameter_of_an_event_that_takes_no_part_is_told() {
+    let spec = |condition: &str| {
+        problems_of(&format!(
+            "dependencies: [{{name: a-b, eventSourceName: s, eventName: e}}, {{name: c, eventSourceName: s, eventName: f}}]\n\
+             triggers: [{{template: {{name: t, conditions: '{condition}', log: {{}}}}, \
+             parameters: [{{src: {{dependencyName: a-b}}, dest: name}}], \
+             dlqTrigger: {{template: {{name: d, log: {{}}}}, parameters: [{{src: {{dependencyName: a-b}}, dest: name}}]}}}}]"
+        ))
+    };
+    for condition in ["", "a-b", "a_b || c", "a-b && c"] {
+        assert_eq!(spec(condition), "", "{condition}");
+    }
+    let expect =
+        "src.dependencyName: is never there when this trigger fires: its condition speaks of c";
+    let problems = spec("c");
+    assert_eq!(problems.matches(expect).count(), 2, "{problems}");
 }
 
 #[test]

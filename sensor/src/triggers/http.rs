@@ -26,6 +26,7 @@ use tiphys_core::spec::{BasicAuthSpec, TlsSpec};
 use tiphys_core::{Problems, Secrets};
 
 use super::{Action, BuildContext, Effect, FireError, Fired, Firing, World};
+use crate::changed;
 use crate::parameters::{Dest, Parameter, apply};
 use crate::payload;
 use crate::spec::{ParameterSpec, Scope, TemplateEngine};
@@ -108,12 +109,23 @@ impl HttpSpec {
     /// Reports everything wrong.
     pub(crate) fn validate(&self, scope: &Scope<'_>, problems: &mut Problems) {
         problems.require("url", &self.url, ", as https://host/path");
-        if !self.url.is_empty() && reqwest::Url::parse(&self.url).is_err() {
+        let web = |url: reqwest::Url| matches!(url.scheme(), "http" | "https");
+        if !self.url.is_empty() && !reqwest::Url::parse(&self.url).is_ok_and(web) {
             problems.at("url", |problems| {
                 problems
                     .warning("is no URL, unless a parameter changes it; write https://host/path");
             });
         }
+        if self.timeout.is_some_and(|seconds| seconds < 0) {
+            problems.at("timeout", |problems| {
+                problems.error("must be 0 or more, in seconds; 0 stands for 60");
+            });
+        }
+        problems.at("headers", |problems| {
+            for (name, value) in &self.headers {
+                problems.at(name, |problems| check_header(name, value, problems));
+            }
+        });
         let methods = ["", "GET", "DELETE", "PATCH", "POST", "PUT"];
         if !methods.contains(&self.method.as_str()) {
             problems.at("method", |problems| {
@@ -158,6 +170,24 @@ impl HttpSpec {
                 .and_then(|status| status.allow.clone()),
         }))
     }
+}
+
+/// What no request can carry is told before one is sent; what the connection tells by itself is passed over.
+fn check_header(name: &str, value: &str, problems: &mut Problems) {
+    if http::HeaderName::try_from(name).is_err() {
+        problems.error("must be the name of a header: letters, digits and -");
+    } else if http::HeaderValue::try_from(value).is_err() {
+        problems.error("must be one line of text without control characters");
+    } else if of_the_connection(name) {
+        problems.warning("has no effect: host, payload and the connection tell it");
+    }
+}
+
+/// Headers that follow from the request itself.
+fn of_the_connection(name: &str) -> bool {
+    ["host", "content-length", "transfer-encoding", "trailer"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
 }
 
 struct HttpAction {
@@ -240,8 +270,8 @@ impl Action for HttpAction {
         }
         let applied = apply(&self.parameters, &self.block, firing.events, firing.notes)
             .map_err(|error| FireError::permanent_from("cannot apply the parameters", error))?;
-        let spec: HttpSpec = serde_json::from_slice(&applied.document).map_err(|error| {
-            FireError::permanent_from("cannot read the changed http block", error)
+        let spec: HttpSpec = changed::read(&applied.document).map_err(|said| {
+            FireError::permanent_from("cannot read the changed http block", said)
         })?;
         let prepared = Prepared::new(spec, self.engine);
         Ok(Box::new(prepared.request(firing, self.allow.clone())?))
@@ -269,8 +299,10 @@ impl Send {
         }
         let mut request = client.request(self.method.clone(), &self.spec.url);
         for (name, value) in headers {
-            // The host is told by `host` alone.
-            if !name.eq_ignore_ascii_case("host") {
+            // A user and a password replace what else speaks of authorization.
+            let replaced =
+                self.spec.basic_auth.is_some() && name.eq_ignore_ascii_case("authorization");
+            if !of_the_connection(&name) && !replaced {
                 request = request.header(name, value);
             }
         }
