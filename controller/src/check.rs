@@ -152,7 +152,7 @@ fn name(document: &Document, problems: &mut Problems) {
 const LONGEST_LABEL: usize = 63;
 
 /// What only a cluster asks of an object: its name becomes a label, and a part of the names of what is made for it.
-pub(crate) fn names(document: &Document, checked: Option<&Checked>, problems: &mut Problems) {
+pub fn names(document: &Document, checked: Option<&Checked>, problems: &mut Problems) {
     let name = document.name();
     let mut errors = Vec::new();
     let mut warnings = Vec::new();

@@ -64,6 +64,19 @@ fn count(number: usize, name: &str) -> String {
     }
 }
 
+/// What runs here and could not be made on a cluster.
+fn elsewhere(document: &Document, checked: Option<&Checked>, problems: &mut Problems) {
+    let mut names = Problems::default();
+    check::names(document, checked, &mut names);
+    for problem in names.list() {
+        problems.add(Problem {
+            severity: Severity::Warning,
+            message: format!("on a cluster it {}", problem.message),
+            ..problem.clone()
+        });
+    }
+}
+
 /// Everything that is wrong in the files, in the order of files and lines, and how many objects there are.
 pub(crate) fn examine(loaded: &[Loaded], default_namespace: &str) -> (Vec<Finding>, usize) {
     let mut findings = Vec::new();
@@ -87,6 +100,7 @@ pub(crate) fn examine(loaded: &[Loaded], default_namespace: &str) -> (Vec<Findin
                     number += 1;
                     let mut problems = Problems::default();
                     let checked = check::check(document, &mut problems);
+                    elsewhere(document, checked.as_ref(), &mut problems);
                     let found = problems
                         .list()
                         .iter()
@@ -170,4 +184,32 @@ fn json(finding: &Finding) -> serde_json::Value {
         "path": finding.problem.path.to_string(),
         "message": finding.problem.message,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tiphys_core::manifest;
+
+    #[test]
+    fn a_name_that_a_cluster_cannot_take_is_a_warning() {
+        let text = "apiVersion: argoproj.io/v1alpha1\nkind: EventBus\nmetadata: {name: a.b}\nspec: {jetstream: {version: latest}}\n";
+        let loaded = Loaded {
+            path: "bus.yaml".into(),
+            documents: manifest::parse(text),
+        };
+        let (findings, _) = examine(&[loaded], "default");
+        let [only] = findings.as_slice() else {
+            panic!("{} findings", findings.len());
+        };
+        assert_eq!(only.problem.severity, Severity::Warning);
+        assert_eq!(only.problem.path.to_string(), "metadata.name");
+        assert!(
+            only.problem
+                .message
+                .starts_with("on a cluster it must have at most 40"),
+            "{}",
+            only.problem.message
+        );
+    }
 }
