@@ -46,12 +46,14 @@ pub(crate) async fn measure(size: Size) -> anyhow::Result<Vec<Row>> {
         Request::post(alone.port, yaml::ENDPOINT, &body),
         Request::post(whole.port, yaml::ENDPOINT, &body),
     ];
-    let mut sent = 0;
-    for request in &requests {
-        sent = load::run(request, CONNECTIONS, Until::Time(size.load / 3))
-            .await?
-            .requests;
+    let [plain, kept, logged] = &requests;
+    for request in [plain, kept] {
+        load::run(request, CONNECTIONS, Until::Time(size.load / 3)).await?;
     }
+    // The list of events that are known again grows up to here, and no further.
+    load::run(logged, CONNECTIONS, Until::Count(size.known)).await?;
+    let mut sent = size.known;
+    whole.wait_fired(sent).await?;
     let mut rounds: [Vec<Outcome>; 3] = Default::default();
     let mut memory = Vec::new();
     for _ in 0..size.rounds {

@@ -35,16 +35,46 @@ pub(crate) fn own(pid: u32) -> anyhow::Result<f64> {
 
 /// Time that a process has spent on a processor.
 pub(crate) fn busy(pid: u32) -> anyhow::Result<Duration> {
+    let (_, times) = stat(pid)?;
+    Ok(seconds(times.iter().take(2).sum()))
+}
+
+/// Time that this process, those that it has started and those of them that have ended have spent on processors.
+pub(crate) fn busy_family() -> anyhow::Result<Duration> {
+    let own = std::process::id();
+    let (_, times) = stat(own)?;
+    let mut ticks: f64 = times.iter().sum();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let pid = name.to_str().and_then(|name| name.parse().ok());
+        // Processes of others come and go meanwhile.
+        let Some(Ok((parent, times))) = pid.map(stat) else {
+            continue;
+        };
+        if parent == own {
+            ticks += times.iter().sum::<f64>();
+        }
+    }
+    Ok(seconds(ticks))
+}
+
+fn seconds(ticks: f64) -> Duration {
+    Duration::from_secs_f64(ticks / TICKS_PER_SECOND)
+}
+
+/// The parent of a process; its own time in user and in system mode; and the same of children that it has waited for.
+fn stat(pid: u32) -> anyhow::Result<(u32, [f64; 4])> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name in parentheses may hold anything; user and system time are the 12th and 13th field after it.
-    let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let ticks: f64 = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|ticks| ticks.parse::<f64>().ok())
-        .sum();
-    Ok(Duration::from_secs_f64(ticks / TICKS_PER_SECOND))
+    // The name in parentheses may hold anything.
+    let (_, fields) = text.rsplit_once(')').context("no name")?;
+    let mut fields = fields.split_whitespace().skip(1);
+    let parent = fields.next().context("no parent")?.parse()?;
+    let mut fields = fields.skip(9);
+    let mut times = [0.0; 4];
+    for time in &mut times {
+        *time = fields.next().context("no time")?.parse()?;
+    }
+    Ok((parent, times))
 }
 
 /// A field in kB, as megabytes.
@@ -68,5 +98,17 @@ mod tests {
         let (all, own) = (resident(pid).unwrap(), own(pid).unwrap());
         assert!(own > 0.0 && own < all, "{own} of {all}");
         busy(pid).unwrap();
+    }
+
+    #[test]
+    fn a_family_is_busy_with_what_its_children_do() {
+        let before = busy_family().unwrap();
+        let script = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", script])
+            .spawn()
+            .unwrap();
+        child.wait().unwrap();
+        assert!(busy_family().unwrap() > before);
     }
 }

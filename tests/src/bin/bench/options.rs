@@ -119,6 +119,8 @@ pub(crate) struct Size {
     pub(crate) load: Duration,
     /// Messages in one turn of the sensor.
     pub(crate) messages: usize,
+    /// Events that a bus has met before its memory is looked at: as many as an embedded one knows again.
+    pub(crate) known: usize,
     /// Workflows in one turn.
     pub(crate) workflows: usize,
     /// EventSources, and as many Sensors, in one process.
@@ -138,6 +140,7 @@ impl Options {
                 rounds: 1,
                 load: Duration::from_millis(500),
                 messages: 5_000,
+                known: 5_000,
                 workflows: 100,
                 objects: 50,
                 idle: Duration::from_secs(1),
@@ -147,6 +150,7 @@ impl Options {
             rounds: 3,
             load: Duration::from_secs(3),
             messages: 100_000,
+            known: 500_000,
             workflows: 1_500,
             objects: 1_000,
             idle: Duration::from_secs(10),
