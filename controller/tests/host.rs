@@ -312,3 +312,61 @@ async fn objects_are_replaced_mended_and_removed_while_the_host_runs() {
         .until(|snapshot| snapshot.objects.is_empty() && snapshot.addresses.is_empty())
         .await;
 }
+
+/// A Sensor whose trigger holds each event `go` until another one comes that never does.
+fn holds(trigger: &str) -> Value {
+    json!({
+        "dependencies": [
+            {"name": "d", "eventSourceName": "es", "eventName": "go"},
+            {"name": "never", "eventSourceName": "es", "eventName": "never"},
+        ],
+        "triggers": [{"template": {"name": trigger, "conditions": "d && never", "log": {}}}],
+    })
+}
+
+#[tokio::test]
+async fn what_a_trigger_held_that_is_gone_pends_no_longer() {
+    let fixture = Fixture::start().await;
+    fixture.apply("Sensor", "s", holds("one")).await;
+    fixture.state(Kind::Sensor, "s", |state| state.ready).await;
+    fixture.apply("EventSource", "es", webhook("/go")).await;
+    fixture
+        .state(Kind::EventSource, "es", |state| state.ready)
+        .await;
+    let books = |trigger: &str| {
+        let counted = fixture.metrics.trigger("ns", "s", trigger);
+        (
+            counted.accepted.get(),
+            counted.dead.get(),
+            counted.pending.get(),
+        )
+    };
+    let reaches = async |trigger: &str, wanted: (u64, u64, i64)| {
+        let reached = async {
+            while books(trigger) != wanted {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let reached = tokio::time::timeout(LIMIT, reached).await;
+        assert!(
+            reached.is_ok(),
+            "{trigger}: {:?}, not {wanted:?}",
+            books(trigger)
+        );
+    };
+    assert_eq!(fixture.post("/go", "{}").await, 200);
+    reaches("one", (1, 0, 1)).await;
+    // Another trigger takes the place of the first.
+    fixture.apply("Sensor", "s", holds("two")).await;
+    reaches("one", (1, 1, 0)).await;
+    assert_eq!(fixture.post("/go", "{}").await, 200);
+    reaches("two", (1, 0, 1)).await;
+    // One that cannot run any more still holds what it held, until it goes.
+    fixture.apply("Sensor", "s", json!({"triggers": []})).await;
+    fixture.state(Kind::Sensor, "s", |state| !state.ready).await;
+    assert_eq!(books("two"), (1, 0, 1));
+    let sensors = fixture.api("Sensor", "sensors");
+    sensors.delete("s", &Default::default()).await.unwrap();
+    reaches("two", (1, 1, 0)).await;
+    fixture.host.drain(LIMIT).await.unwrap();
+}

@@ -65,7 +65,7 @@ pub(super) const ROWS: &[Difference] = &[
     row(
         "order-by",
         "events of one subject start in order and end in any",
-        "the same, and `orderBy` where the order of a key matters",
+        "the same, and `orderBy` where the order of a key matters, over all replicas and restarts",
         "",
     ),
     row(
@@ -117,7 +117,7 @@ pub(super) const ROWS: &[Difference] = &[
     row(
         "rate-limit",
         "`rateLimit` with `requestsPerUnit: 0` crashes the sensor; 3 per minute lets a burst of 11 through",
-        "refused, with the place; exact, and events wait on the bus",
+        "refused, with the place; exact, over all replicas and restarts, and events wait on the bus",
         "the same",
     )
     .found(
@@ -242,9 +242,9 @@ pub(super) const ROWS: &[Difference] = &[
     ),
     row(
         "consumers-removed",
-        "a `Sensor` that is deleted leaves its consumers and state on the bus",
-        "they are removed",
-        "nothing left behind",
+        "a `Sensor` that is deleted, renamed or moved to another `EventBus` leaves its consumers and state on the bus",
+        "they are removed, also where nobody ran at that moment: by the controller, a minute later (`--forget-after`)",
+        "what nobody reads any more keeps a full stream from making room",
     ),
     row(
         "no-subscription-503",

@@ -174,6 +174,7 @@ fn wanted(
         service: Some(&spec),
         single: false,
         bus: config,
+        bus_uid: "",
         deployment: "",
         contents: None,
     };

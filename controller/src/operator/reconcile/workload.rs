@@ -176,6 +176,7 @@ async fn make(
         service: runnable.service.as_ref(),
         single: runnable.single,
         bus: &config,
+        bus_uid: view.bus.as_ref().map_or("", |bus| &bus.uid),
         deployment: &deployment,
         contents: seen.hash.as_deref(),
     };

@@ -97,7 +97,10 @@ impl Schedule {
     pub(super) fn take(&mut self, now: Instant) -> Option<String> {
         let due = self.waiting().filter(|(_, entry)| entry.at <= now);
         let uid = due.min_by_key(|(_, entry)| entry.at)?.0.clone();
-        self.entries.get_mut(&uid)?.running = true;
+        let entry = self.entries.get_mut(&uid)?;
+        entry.running = true;
+        // This look is late enough for it.
+        entry.again = entry.again.filter(|again| *again > now);
         Some(uid)
     }
 
