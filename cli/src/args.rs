@@ -212,6 +212,7 @@ pub(crate) struct Eval {
     #[arg(value_enum)]
     pub dialect: Dialect,
     /// The template, path, expression or script.
+    #[arg(allow_hyphen_values = true)]
     pub expression: String,
     /// The JSON that the language sees; for gotemplate and handlebars the value of Input. `-` reads standard input.
     #[arg(long, value_name = "FILE")]
@@ -285,6 +286,9 @@ pub(crate) struct Webhook {
     /// The authority of the certificate, PEM; it is written into the configuration.
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub ca: Option<PathBuf>,
+    /// Where metrics and health are served; `off` for nowhere.
+    #[arg(long, default_value = "0.0.0.0:7777", value_name = "ADDRESS")]
+    pub admin: String,
     /// What is said of a Sensor whose EventBus does not exist.
     #[arg(long, value_enum, default_value = "deny", value_name = "ANSWER")]
     pub missing_bus: MissingBusArg,

@@ -15,6 +15,7 @@ pub mod admission;
 pub mod apply;
 pub mod check;
 pub mod control;
+mod counted;
 pub mod crds;
 pub mod given;
 mod hosting;
@@ -25,7 +26,8 @@ pub mod pooled;
 pub mod rbac;
 pub mod secrets;
 
+pub use counted::client as counted_client;
 pub use hosting::{
     Buses, Host, HostOptions, Kind, ObjectKey, ObjectState, Ports, Readiness, Replicas, Scope,
-    Snapshot, StatusWriting,
+    Snapshot, StatusWriting, Tidying,
 };

@@ -1,10 +1,17 @@
 //! Every metric of the process, by name: Argo's names for its dashboards, ours beside them.
 //! Families are registered once; label values come from specs and enums, never from error texts.
 
+mod control;
+mod register;
+
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder as _, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Registry, TextEncoder,
 };
+
+use self::control::Families;
+pub use self::control::{LookMetrics, QueueMetrics, ReadyMetrics, ReviewMetrics};
+use self::register::Register;
 
 /// The metric families of one process. Cloning shares them.
 #[derive(Clone)]
@@ -25,6 +32,7 @@ pub struct Metrics {
     redelivered: IntCounterVec,
     bus_up: IntGaugeVec,
     bus_lost: IntGaugeVec,
+    control: Families,
 }
 
 /// Counters of one event of one EventSource.
@@ -82,106 +90,87 @@ impl Metrics {
     /// Only when two families have one name, which a test excludes.
     pub fn try_new(version: &str) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            let family = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(family.clone()))?;
-            Ok::<_, prometheus::Error>(family)
-        };
-        let gauge = |name: &str, help: &str, labels: &[&str]| {
-            let family = IntGaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(family.clone()))?;
-            Ok::<_, prometheus::Error>(family)
-        };
-        let histogram = |name: &str, help: &str, labels: &[&str]| {
-            // From a local publish (a fraction of a millisecond) to a slow HTTP target (a minute).
-            let buckets = vec![
-                0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
-                10.0, 60.0,
-            ];
-            let family =
-                HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), labels)?;
-            registry.register(Box::new(family.clone()))?;
-            Ok::<_, prometheus::Error>(family)
-        };
+        let register = Register(&registry);
         let metrics = Self {
-            sent: counter(
+            sent: register.counter(
                 "argo_events_events_sent_total",
                 "Events that the bus has stored.",
                 &SOURCE,
             )?,
-            sent_failed: counter(
+            sent_failed: register.counter(
                 "argo_events_events_sent_failed_total",
                 "Events that the bus did not take.",
                 &SOURCE,
             )?,
-            processing_failed: counter(
+            processing_failed: register.counter(
                 "argo_events_events_processing_failed_total",
                 "Requests or messages that became no event.",
                 &SOURCE,
             )?,
-            dropped: counter(
+            dropped: register.counter(
                 "tiphys_events_dropped_total",
                 "Events dropped by the filter of their source.",
                 &SOURCE,
             )?,
-            running: gauge(
+            running: register.gauge(
                 "argo_events_event_service_running_total",
                 "Events that are being listened for.",
                 &["namespace", "eventsource_name"],
             )?,
-            processing: histogram(
+            processing: register.histogram(
                 "tiphys_event_processing_duration_seconds",
                 "Time from receipt to the bus's answer.",
                 &SOURCE,
             )?,
-            action_triggered: counter(
+            action_triggered: register.counter(
                 "argo_events_action_triggered_total",
                 "Successful trigger executions.",
                 &TRIGGER,
             )?,
-            action_failed: counter(
+            action_failed: register.counter(
                 "argo_events_action_failed_total",
                 "Failed trigger attempts.",
                 &TRIGGER,
             )?,
-            action_retries_failed: counter(
+            action_retries_failed: register.counter(
                 "argo_events_action_retries_failed_total",
                 "Trigger executions given up after all attempts.",
                 &TRIGGER,
             )?,
-            action: histogram(
+            action: register.histogram(
                 "tiphys_action_duration_seconds",
                 "Time of one trigger attempt.",
                 &TRIGGER,
             )?,
-            accounted: counter(
+            accounted: register.counter(
                 "tiphys_trigger_events_total",
                 "Events by what became of them: accepted = fired + filtered + dead + elsewhere + tiphys_trigger_events_pending.",
                 &["namespace", "sensor_name", "trigger_name", "outcome"],
             )?,
-            pending: gauge(
+            pending: register.gauge(
                 "tiphys_trigger_events_pending",
                 "Events held for a condition or in work now.",
                 &TRIGGER,
             )?,
-            redelivered: counter(
+            redelivered: register.counter(
                 "tiphys_trigger_redelivered_total",
                 "Deliveries of an event already accounted for.",
                 &TRIGGER,
             )?,
-            bus_up: gauge(
+            bus_up: register.gauge(
                 "tiphys_bus_connected",
                 "1 while the bus can be reached.",
                 &["namespace", "bus", "kind", "durability"],
             )?,
-            bus_lost: gauge(
+            bus_lost: register.gauge(
                 "tiphys_bus_events_lost",
                 "Events that a bus removed by its limits before a consumer had taken them.",
                 &["namespace", "bus"],
             )?,
+            control: Families::try_new(&register)?,
             registry: registry.clone(),
         };
-        let build = gauge(
+        let build = register.gauge(
             "build_info",
             "The version that runs.",
             &["version", "goversion", "goarch", "commit"],

@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{ArgAction, Args};
-use kube::{Client, Config};
-use tiphys_controller::admin;
+use kube::Config;
 use tiphys_controller::operator::{
     LeaseOptions, Operator, OperatorOptions, Scope, Settings, Workloads,
 };
+use tiphys_controller::{admin, counted_client};
 use tiphys_core::metrics::Metrics;
 use tiphys_core::tasks::TaskFailed;
 use tiphys_core::{Tasks, duration};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::commands::pooled::{Hosting, Pooled};
@@ -28,6 +27,10 @@ const LOOK: Duration = Duration::from_secs(5);
 /// A shorter lease would be lost to every hiccup, a longer one leaves the cluster alone for too long.
 const LEASES: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(600);
+
+/// Pods are given less than a second by nobody, and a day is as good as never.
+const FORGET: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
 
 /// The arguments of `tiphys controller`.
 #[derive(Debug, Args)]
@@ -59,6 +62,9 @@ pub(crate) struct Controller {
     /// How this process is called among them; a random one without it.
     #[arg(long, value_name = "NAME", env = "POD_NAME")]
     pub identity: Option<String>,
+    /// How long after a Sensor is gone what it has on its event bus is removed: longer than its pods take to stop.
+    #[arg(long, default_value = "60s", value_name = "DURATION")]
+    pub forget_after: String,
     /// JetStream's versions and defaults, as Argo's controller-config.yaml; read again when it changes.
     #[arg(long, default_value = CONFIG, value_name = "FILE")]
     pub config: PathBuf,
@@ -83,7 +89,8 @@ pub(crate) async fn run(args: Controller, set_log_level: Reload) -> anyhow::Resu
         .clone()
         .unwrap_or_else(|| config.default_namespace.clone());
     let defaults = settings(&args, &own)?;
-    let client = Client::try_from(config)?;
+    let metrics = Metrics::try_new(env!("CARGO_PKG_VERSION"))?;
+    let client = counted_client(config, &metrics)?;
     let tasks = Tasks::new();
     let (sender, settings) = watch::channel(read(&defaults, &args.config)?);
     follow(defaults, args.config.clone(), sender, &tasks);
@@ -92,7 +99,6 @@ pub(crate) async fn run(args: Controller, set_log_level: Reload) -> anyhow::Resu
         .clone()
         .filter(|name| !name.is_empty())
         .unwrap_or_else(identity);
-    let metrics = Metrics::try_new(env!("CARGO_PKG_VERSION"))?;
     let scope = settings.borrow().scope.clone();
     let lease = lease(&args, &own, &identity)?;
     let hosting = args
@@ -108,17 +114,12 @@ pub(crate) async fn run(args: Controller, set_log_level: Reload) -> anyhow::Resu
             },
             lease,
             identity,
+            forget_after: forget_after(&args)?,
+            metrics: metrics.clone(),
         },
         &tasks,
     );
-    if args.admin != "off" {
-        let listener = TcpListener::bind(&args.admin).await.with_context(|| {
-            format!(
-                "cannot serve metrics on {}; choose another address with --admin, or --admin off",
-                args.admin
-            )
-        })?;
-        tracing::info!(address = %listener.local_addr()?, "metrics and health");
+    if let Some(listener) = crate::admin::listener(&args.admin).await? {
         admin::spawn(
             listener,
             metrics,
@@ -204,6 +205,19 @@ fn lease(args: &Controller, own: &str, identity: &str) -> anyhow::Result<Option<
         identity: identity.to_owned(),
         duration,
     }))
+}
+
+fn forget_after(args: &Controller) -> anyhow::Result<Duration> {
+    let parsed = duration::parse(&args.forget_after);
+    parsed
+        .ok()
+        .filter(|after| FORGET.contains(after))
+        .with_context(|| {
+            format!(
+                "--forget-after {:?} must be a duration between 1s and 24h, as 60s",
+                args.forget_after
+            )
+        })
 }
 
 /// Unlike every other process's: two of one name would both hold the Lease.

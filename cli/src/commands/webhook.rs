@@ -4,14 +4,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use kube::{Client, Config};
+use kube::Config;
 use tiphys_controller::admission::{
     self, Certificate, CertificateFiles, MissingBus, Options, SelfSigned,
 };
+use tiphys_controller::{admin, counted_client};
+use tiphys_core::metrics::Metrics;
 use tiphys_core::{Tasks, duration};
 use tokio::net::TcpListener;
 
 use crate::args::{MissingBusArg, Webhook};
+use crate::logging::Reload;
 use crate::signals;
 
 /// The API server waits ten seconds where nothing else is configured; an answer must be there before.
@@ -24,7 +27,7 @@ const SHORTEST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
 
 /// Serves until it is told to stop.
-pub(crate) async fn run(args: Webhook) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: Webhook, set_log_level: Reload) -> anyhow::Result<ExitCode> {
     let config = Config::infer().await.context(
         "the webhook needs a cluster, and none is known: run it in a pod, or set KUBECONFIG",
     )?;
@@ -41,8 +44,9 @@ pub(crate) async fn run(args: Webhook) -> anyhow::Result<ExitCode> {
     })?;
     let address = listener.local_addr()?;
     let tasks = Tasks::new();
+    let metrics = Metrics::try_new(env!("CARGO_PKG_VERSION"))?;
     let options = Options {
-        client: Client::try_from(config)?,
+        client: counted_client(config, &metrics)?,
         certificate,
         missing_bus: match args.missing_bus {
             MissingBusArg::Deny => MissingBus::Deny,
@@ -50,8 +54,18 @@ pub(crate) async fn run(args: Webhook) -> anyhow::Result<ExitCode> {
         },
         timeout: REVIEW,
         max_body: MAX_BODY,
+        metrics: metrics.clone(),
     };
-    admission::spawn(listener, options, &tasks)?;
+    let state = admission::spawn(listener, options, &tasks)?;
+    if let Some(listener) = crate::admin::listener(&args.admin).await? {
+        admin::spawn(
+            listener,
+            metrics,
+            state,
+            std::sync::Arc::from(set_log_level),
+            &tasks,
+        );
+    }
     tracing::info!(%address, "the webhook listens");
     let failed = tokio::select! {
         () = signals::stop() => None,

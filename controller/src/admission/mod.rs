@@ -17,13 +17,16 @@ mod registration;
 mod review;
 mod serve;
 pub(crate) mod serving;
+mod tally;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
 use tiphys_core::Tasks;
+use tiphys_core::metrics::Metrics;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 pub use files::CertificateFiles;
 pub use keeper::SelfSigned;
@@ -32,6 +35,7 @@ pub use serving::CertificateError;
 
 use crate::admission::review::Reviewer;
 use crate::admission::serving::Serving;
+use crate::hosting::Snapshot;
 
 /// Where the serving certificate comes from.
 #[derive(Debug, Clone)]
@@ -54,9 +58,11 @@ pub struct Options {
     pub timeout: Duration,
     /// The largest request, in bytes; an update carries the object twice.
     pub max_body: usize,
+    /// Where reviews are counted.
+    pub metrics: Metrics,
 }
 
-/// Serves reviews until `tasks` stops.
+/// Serves reviews until `tasks` stops. The answer says whether there is a certificate, for the admin port.
 ///
 /// # Errors
 /// Where the certificate of files cannot be used. One that the webhook makes itself is made in the background,
@@ -65,8 +71,9 @@ pub fn spawn(
     listener: TcpListener,
     options: Options,
     tasks: &Tasks,
-) -> Result<(), CertificateError> {
-    let serving = Arc::new(Serving::default());
+) -> Result<watch::Receiver<Snapshot>, CertificateError> {
+    let serving = Arc::new(Serving::new());
+    let state = serving.state();
     match options.certificate {
         Certificate::SelfSigned(own) => {
             keeper::spawn(options.client.clone(), own, serving.clone(), tasks);
@@ -75,7 +82,12 @@ pub fn spawn(
             files::spawn(files, &options.client, serving.clone(), tasks)?;
         }
     }
-    let reviewer = Reviewer::new(options.client, options.missing_bus, options.timeout);
+    let reviewer = Reviewer::new(
+        options.client,
+        options.missing_bus,
+        options.timeout,
+        &options.metrics,
+    );
     serve::spawn(listener, reviewer, options.max_body, &serving, tasks);
-    Ok(())
+    Ok(state)
 }

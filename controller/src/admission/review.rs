@@ -8,12 +8,15 @@ use bytes::Bytes;
 use kube::{Api, Client};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tiphys_core::metrics::Metrics;
 use tiphys_core::tasks::chain;
 use tiphys_core::{Problem, Problems, Severity};
 use tiphys_eventbus::EventBus;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::admission::judge::{self, Judgement, Request, bus_problem};
+use crate::admission::tally::Tallies;
 
 /// So many problems are named in one answer; the rest is a number.
 const NAMED: usize = 50;
@@ -40,6 +43,7 @@ pub(crate) struct Reviewer {
     missing_bus: MissingBus,
     timeout: Duration,
     room: Arc<Semaphore>,
+    tallies: Tallies,
 }
 
 /// Why there is no answer to a request.
@@ -75,13 +79,24 @@ struct Review {
 }
 
 impl Reviewer {
-    pub(crate) fn new(client: Client, missing_bus: MissingBus, timeout: Duration) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        missing_bus: MissingBus,
+        timeout: Duration,
+        metrics: &Metrics,
+    ) -> Self {
         Self {
             client,
             missing_bus,
             timeout,
             room: Arc::new(Semaphore::new(AT_ONCE)),
+            tallies: Tallies::new(metrics),
         }
+    }
+
+    /// Counts a request that got no answer.
+    pub(crate) fn failed(&self) {
+        self.tallies.failed();
     }
 
     /// Answers one review within the time that it may take.
@@ -92,6 +107,7 @@ impl Reviewer {
     }
 
     async fn decide(&self, body: Bytes) -> Result<Value, ReviewError> {
+        let began = Instant::now();
         let permit = self.room.clone().acquire_owned().await;
         let permit = permit.map_err(|_| ReviewError::Ended)?;
         // A large object takes a while, and other connections must not wait for it.
@@ -113,6 +129,8 @@ impl Reviewer {
         {
             problems.add(problem);
         }
+        let kind = &request.kind.kind;
+        self.tallies.answered(kind, &problems, began.elapsed());
         Ok(reply(&version, &request, &problems))
     }
 

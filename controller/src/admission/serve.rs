@@ -71,6 +71,20 @@ async fn review(
     headers: HeaderMap,
     request: axum::extract::Request,
 ) -> Response {
+    match answer(&reviewer, &headers, request).await {
+        Ok(answer) => answer,
+        Err(answer) => {
+            reviewer.failed();
+            answer
+        }
+    }
+}
+
+async fn answer(
+    reviewer: &Reviewer,
+    headers: &HeaderMap,
+    request: axum::extract::Request,
+) -> Result<Response, Response> {
     let json = headers
         .get(header::CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
@@ -78,23 +92,23 @@ async fn review(
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
     if !json {
         let text = "the Content-Type must be application/json";
-        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response();
+        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response());
     }
     let body = <Bytes as axum::extract::FromRequest<_>>::from_request(request, &());
     let body = match timeout(BODY, body).await {
         Ok(Ok(body)) => body,
-        Ok(Err(rejection)) => return rejection.into_response(),
+        Ok(Err(rejection)) => return Err(rejection.into_response()),
         Err(_) => {
             let text = "the body took too long to arrive";
-            return (StatusCode::REQUEST_TIMEOUT, text).into_response();
+            return Err((StatusCode::REQUEST_TIMEOUT, text).into_response());
         }
     };
     match reviewer.answer(body).await {
-        Ok(answer) => axum::Json(answer).into_response(),
+        Ok(answer) => Ok(axum::Json(answer).into_response()),
         Err(error) => {
             let text = chain(&error);
             tracing::warn!(error = text, "a review is not answered");
-            (error.status(), text).into_response()
+            Err((error.status(), text).into_response())
         }
     }
 }
@@ -186,30 +200,34 @@ mod tests {
 
     use axum::body::Body;
     use axum::http::Request;
+    use tiphys_core::metrics::Metrics;
     use tower::ServiceExt as _;
 
     use super::*;
     use crate::admission::review::MissingBus;
 
     /// An API server with nothing in it.
-    fn app() -> Router {
+    fn app(metrics: &Metrics) -> Router {
         let nothing = tower::service_fn(|_: Request<kube::client::Body>| async {
             let status = serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404});
             let response = axum::http::Response::builder().status(404);
             Ok::<_, Infallible>(response.body(Body::from(status.to_string())).unwrap())
         });
         let client = kube::Client::new(nothing, "default");
-        let reviewer = Reviewer::new(client, MissingBus::Deny, Duration::from_secs(10));
+        let reviewer = Reviewer::new(client, MissingBus::Deny, Duration::from_secs(10), metrics);
         router(reviewer, 4096)
     }
 
     async fn post(kind: &str, body: String) -> (StatusCode, String) {
         let request = Request::post("/").header("content-type", kind);
-        let response = app()
+        let metrics = Metrics::try_new("0").unwrap();
+        let response = app(&metrics)
             .oneshot(request.body(Body::from(body)).unwrap())
             .await
             .unwrap();
         let status = response.status();
+        let failed = metrics.reviews_failed().get();
+        assert_eq!(failed, u64::from(status != StatusCode::OK));
         let body = axum::body::to_bytes(response.into_body(), 1 << 20)
             .await
             .unwrap();

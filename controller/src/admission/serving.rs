@@ -8,6 +8,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, version};
+use tokio::sync::watch;
+
+use crate::hosting::Snapshot;
 
 /// Why a certificate cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -39,15 +42,34 @@ pub enum CertificateError {
 }
 
 /// Hands out the certificate of the moment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Serving {
     current: RwLock<Option<Arc<CertifiedKey>>>,
+    ready: watch::Sender<Snapshot>,
 }
 
 impl Serving {
+    /// Without a certificate yet.
+    pub(crate) fn new() -> Self {
+        let waiting = Snapshot {
+            unread: vec!["there is no certificate yet".to_owned()],
+            ..Snapshot::default()
+        };
+        Self {
+            current: RwLock::default(),
+            ready: watch::Sender::new(waiting),
+        }
+    }
+
     /// Serves another certificate from the next handshake on.
     pub(crate) fn set(&self, certificate: Arc<CertifiedKey>) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(certificate);
+        self.ready.send_modify(|state| state.synced = true);
+    }
+
+    /// Whether there is a certificate, for the admin port.
+    pub(crate) fn state(&self) -> watch::Receiver<Snapshot> {
+        self.ready.subscribe()
     }
 
     /// What is served.

@@ -15,7 +15,7 @@ use super::buses::{NOT_READY, Opened};
 use super::host::Ports;
 use super::reconciler::Reconciler;
 use super::sensors::CANNOT_SUBSCRIBE;
-use super::state::{Kind, NOT_USED, ObjectKey, ObjectState, SECRET_MISSING};
+use super::state::{Kind, NOT_USED, ObjectKey, ObjectState, PARTLY, SECRET_MISSING};
 use crate::check::{self, Checked};
 use crate::pooled::ports;
 use crate::secrets::{ApiSecrets, references};
@@ -50,7 +50,9 @@ impl Reconciler {
             Checked::Workflow(_) | Checked::Other => return Ok(ObjectState::ready("")),
         };
         match acted {
-            Ok(state) if state.ready => self.complete(key, object, state).await,
+            Ok(state) if state.ready || state.reason == PARTLY => {
+                self.complete(key, object, state).await
+            }
             acted => acted,
         }
     }
@@ -209,10 +211,13 @@ impl Reconciler {
         let spec = object.get("spec").unwrap_or(&Value::Null);
         let secrets = self.secrets(&key.namespace);
         let missing = tokio::time::timeout(LOOK, references::missing(spec, &*secrets)).await;
-        let missing = missing.unwrap_or_default().join("; ");
+        let mut missing = missing.unwrap_or_default().join("; ");
         if missing.is_empty() {
             self.missing.remove(key);
             return Ok(state);
+        }
+        if !state.ready {
+            missing = format!("{missing}; {}", state.message);
         }
         self.missing.insert(key.clone(), missing.clone());
         Err(ObjectState::not_ready(SECRET_MISSING, missing))

@@ -22,7 +22,7 @@ use super::host::{Buses, HostOptions, Ports, StatusWriting};
 use super::known::{KnownObjects, News};
 use super::sensors::{HostedSensors, Records};
 use super::sources::HostedSources;
-use super::state::{Kind, NOT_USED, ObjectKey, ObjectState, SECRET_MISSING, Snapshot};
+use super::state::{Kind, NOT_USED, ObjectKey, ObjectState, PARTLY, SECRET_MISSING, Snapshot};
 use super::status::StatusWriter;
 use super::turns::Turns;
 use super::watch::{Seen, kinds, watch};
@@ -259,7 +259,7 @@ impl Reconciler {
                 name,
             };
             if let Some(missing) = self.missing.get(&key)
-                && state.ready
+                && (state.ready || state.reason == PARTLY)
             {
                 state = ObjectState::not_ready(SECRET_MISSING, missing);
             }

@@ -10,11 +10,12 @@ use tiphys_core::metrics::Metrics;
 use tiphys_core::tasks::chain;
 use tiphys_eventbus::Publish;
 use tiphys_eventsource::{
-    ApplyError, EventSourceSpec, EventState, SourceObject, SourceRuntime, States,
+    ApplyError, BuildError, EventError, EventSourceSpec, EventState, SourceObject, SourceRuntime,
+    States,
 };
 use tokio::sync::watch;
 
-use super::state::ObjectState;
+use super::state::{ObjectState, PARTLY};
 
 /// Namespace, name and state of an EventSource.
 pub(crate) type SourceState = (String, String, ObjectState);
@@ -108,18 +109,30 @@ impl HostedSources {
 fn summary(events: &BTreeMap<String, EventState>) -> ObjectState {
     let mut listening = Vec::new();
     let mut failed = Vec::new();
+    let mut mendable = false;
     for (event, state) in events {
         match state {
             EventState::Listening { addr } => {
                 listening.push(format!("{event} on port {}", addr.port()));
             }
             EventState::Failed { error } => {
+                mendable |= !matches!(error, EventError::Build(BuildError::Unsupported { .. }));
                 failed.push(format!("event {event:?}: {}", chain(error)));
             }
         }
     }
+    let some = !listening.is_empty();
+    let listening = format!("listening for {}", listening.join(", "));
     if failed.is_empty() {
-        return ObjectState::ready(format!("listening for {}", listening.join(", ")));
+        return ObjectState::ready(listening);
     }
-    ObjectState::not_ready("NotListening", failed.join("; "))
+    let reason = match (mendable, some) {
+        (true, _) => "NotListening",
+        (false, true) => PARTLY,
+        (false, false) => "NotSupported",
+    };
+    if some {
+        failed.push(listening);
+    }
+    ObjectState::not_ready(reason, failed.join("; "))
 }

@@ -105,6 +105,9 @@ const FINAL: [&str; 2] = ["Invalid", "NotSupported"];
 /// The reason of an object that runs, but for what needs a value that is not there.
 pub(crate) const SECRET_MISSING: &str = "SecretMissing";
 
+/// The reason of an EventSource some of whose events this program cannot run, while the others run.
+pub(crate) const PARTLY: &str = "PartlyListening";
+
 /// The reason of an EventBus that nothing of this process has asked for.
 pub(crate) const NOT_USED: &str = "NotUsed";
 
@@ -127,7 +130,7 @@ impl Snapshot {
                 Readiness::Each => true,
             };
             // What runs but for one of its events or triggers goes on taking the others.
-            counts && !state.ready && !matches!(reason, SECRET_MISSING | NOT_USED)
+            counts && !state.ready && !matches!(reason, SECRET_MISSING | NOT_USED | PARTLY)
         };
         let waiting = self.objects.iter().filter(|(_, state)| waits(state));
         waiting

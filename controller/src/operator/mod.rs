@@ -19,20 +19,24 @@ pub(crate) mod eventbus;
 mod holders;
 mod known;
 mod lease;
+mod measures;
 mod notices;
 mod pool;
 mod queue;
 mod reconcile;
 mod run;
 pub mod settings;
+mod sweep;
 pub(crate) mod wanted;
 mod watches;
 pub(crate) mod workload;
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use kube::Client;
 use tiphys_core::Tasks;
+use tiphys_core::metrics::Metrics;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -63,6 +67,10 @@ pub struct OperatorOptions {
     pub lease: Option<LeaseOptions>,
     /// How this process is called, in Events.
     pub identity: String,
+    /// How long after a Sensor is gone what it has on its bus is removed; longer than its pods take to stop.
+    pub forget_after: Duration,
+    /// Where it counts its work.
+    pub metrics: Metrics,
 }
 
 /// A running controller.
@@ -109,7 +117,9 @@ async fn serve(
     lead: watch::Sender<bool>,
     stop: CancellationToken,
 ) {
+    let leader = options.metrics.leader();
     let Some(lease) = options.lease.clone() else {
+        leader.set(1);
         lead.send_replace(true);
         return run::Run::new(&options, report).run(stop).await;
     };
@@ -120,6 +130,7 @@ async fn serve(
             () = stop.cancelled() => return,
             () = election.won() => {}
         }
+        leader.set(1);
         lead.send_replace(true);
         let turn = stop.child_token();
         let work = run::Run::new(&options, report.clone()).run(turn.clone());
@@ -132,6 +143,7 @@ async fn serve(
                 turn.cancel();
             }
         }
+        leader.set(0);
         lead.send_replace(false);
         if stop.is_cancelled() {
             election.release().await;

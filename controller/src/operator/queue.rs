@@ -120,6 +120,11 @@ impl Queue {
         self.ready.len() + self.later.len() + self.running.len()
     }
 
+    /// How many are ready, being looked at, and waiting for their time.
+    pub(crate) fn depth(&self) -> (usize, usize, usize) {
+        (self.ready.len(), self.running.len(), self.later.len())
+    }
+
     /// How many are ready or being looked at.
     pub(crate) fn busy(&self) -> usize {
         self.ready.len() + self.running.len()

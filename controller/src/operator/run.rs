@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
@@ -15,11 +16,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::cache::Cache;
+use super::measures::Measures;
 use super::notices::Notices;
 use super::pool::Followed;
 use super::queue::{Job, Queue};
 use super::reconcile::{self, Context, Outcome, View};
 use super::settings::Settings;
+use super::sweep::Sweeper;
 use super::watches::{self, Watched};
 use super::{OperatorOptions, Workloads};
 use crate::hosting::{Kind, Snapshot};
@@ -27,7 +30,7 @@ use crate::hosting::{Kind, Snapshot};
 /// How many objects are worked on at once. More would only wait for the API server.
 const AT_ONCE: usize = 16;
 
-type Looks = FuturesUnordered<BoxFuture<'static, (Job, Outcome)>>;
+type Looks = FuturesUnordered<BoxFuture<'static, (Job, Outcome, Duration)>>;
 
 pub(super) struct Run {
     context: Context,
@@ -40,6 +43,8 @@ pub(super) struct Run {
     synced: bool,
     quiet: bool,
     pool: Option<Followed>,
+    measures: Measures,
+    sweeper: Sweeper,
 }
 
 impl Run {
@@ -65,6 +70,8 @@ impl Run {
             trouble: HashMap::new(),
             synced: false,
             quiet: true,
+            measures: Measures::new(&options.metrics),
+            sweeper: Sweeper::new(options.client.clone(), options.forget_after),
         }
     }
 
@@ -88,18 +95,22 @@ impl Run {
                 biased;
                 () = stop.cancelled() => break,
                 Some((watched, event)) = seen.next() => self.on_event(watched, event),
-                Some((job, outcome)) = looks.next(), if !looks.is_empty() => self.on_done(job, outcome),
+                Some((job, outcome, time)) = looks.next(), if !looks.is_empty() => {
+                    self.measures.looked(&job, outcome.next, time);
+                    self.on_done(job, outcome);
+                }
                 Ok(()) = self.settings.changed() => self.on_settings(),
                 keys = Followed::changed(&mut self.pool, &self.cache) => {
                     for key in keys {
                         self.queue.add(Job::Object(key));
                     }
                 }
+                never = self.sweeper.work(&self.cache), if self.synced => match never {},
                 () = due => {}
             }
             self.tell();
         }
-        while let Some((_, _)) = looks.next().await {}
+        while looks.next().await.is_some() {}
     }
 
     fn start(&mut self, looks: &mut Looks) {
@@ -115,7 +126,11 @@ impl Run {
                 view.pool_ports = pool.ports_for(&view.known, &self.cache);
             }
             let look = reconcile::look(self.context.clone(), job, view);
-            looks.push(Box::pin(look));
+            let began = Instant::now();
+            looks.push(Box::pin(async move {
+                let (job, outcome) = look.await;
+                (job, outcome, began.elapsed())
+            }));
         }
     }
 
@@ -131,8 +146,15 @@ impl Run {
             }
             Err(error) => self.on_trouble(watched, &error),
         }
-        if !self.synced && self.cache.is_synced() {
+        let left = self.cache.left();
+        if self.synced {
+            if watched == Watched::Objects(Kind::EventBus) {
+                self.sweeper.follow(&self.cache);
+            }
+            self.sweeper.left(&left);
+        } else if self.cache.is_synced() {
             self.synced = true;
+            self.sweeper.follow(&self.cache);
             if let Some(pool) = &mut self.pool {
                 pool.learn(&self.cache);
             }
@@ -147,6 +169,7 @@ impl Run {
 
     /// The watch tries again by itself; a server that is away is no reason to stop.
     fn on_trouble(&mut self, watched: Watched, error: &watcher::Error) {
+        self.measures.interrupted(watched);
         let text = chain(error);
         let refusal = refusal(error);
         if refusal {
@@ -222,6 +245,7 @@ impl Run {
             tracing::debug!(later = self.queue.len(), "nothing to do");
         }
         self.quiet = quiet;
+        self.measures.stand(&self.cache, &self.queue, quiet);
         let synced = self.synced;
         self.state.send_if_modified(|state| {
             let news = state.synced != synced;

@@ -25,7 +25,6 @@ use tiphys_controller::{Host, HostOptions, Kind, Replicas, admin, given};
 use tiphys_core::manifest::Document;
 use tiphys_core::metrics::Metrics;
 use tiphys_core::{Problems, Tasks};
-use tokio::net::TcpListener;
 
 use crate::logging::Reload;
 use crate::signals;
@@ -129,7 +128,7 @@ async fn host(
     let tasks = Tasks::new();
     let (metrics, linger) = (options.metrics.clone(), options.linger);
     // Whatever can refuse the start does so before anything runs.
-    let admin = admin_listener(&args.admin).await?;
+    let admin = crate::admin::listener(&args.admin).await?;
     let host = Host::spawn(options, &tasks);
     if let Some(listener) = admin {
         let set_log_level = Arc::from(set_log_level);
@@ -149,18 +148,6 @@ async fn host(
         Some(failed) => Err(failed.into()),
         None => Ok(ExitCode::SUCCESS),
     }
-}
-
-async fn admin_listener(address: &str) -> anyhow::Result<Option<TcpListener>> {
-    if address == "off" {
-        return Ok(None);
-    }
-    let listener = TcpListener::bind(address).await.with_context(|| {
-        format!(
-            "cannot serve metrics on {address}; choose another address with --admin, or --admin off"
-        )
-    })?;
-    Ok(Some(listener))
 }
 
 /// Whether any Sensor acts on Kubernetes objects.
