@@ -1,6 +1,8 @@
 //! Finds the API that a command speaks to: a local run by its data folder, else the cluster of the kubeconfig.
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -22,6 +24,9 @@ pub(crate) struct Address {
 
 const FILE: &str = "api.json";
 
+/// Between two tries to write it.
+const AGAIN: Duration = Duration::from_secs(2);
+
 /// A connection, and what is known of the other side.
 pub(crate) struct Connection {
     pub client: Client,
@@ -30,12 +35,29 @@ pub(crate) struct Connection {
     pub local: Option<PathBuf>,
 }
 
-/// Records where a local run serves its API.
-pub(crate) fn record(data_dir: &Path, address: &Address) -> anyhow::Result<()> {
+/// Records where a local run serves its API; says whether that worked. Events need no such record, so that a disk which
+/// is full is no reason not to run.
+pub(crate) fn record(data_dir: &Path, address: &Address) -> Result<(), std::io::Error> {
     let path = data_dir.join(FILE);
     let text = serde_json::to_string_pretty(address)?;
-    std::fs::write(&path, text)
-        .map_err(|error| anyhow::anyhow!("cannot write {}: {error}", path.display()))
+    std::fs::write(&path, text).inspect_err(|error| {
+        // What is half written would be read.
+        std::fs::remove_file(&path).ok();
+        tracing::warn!(%error, file = %path.display(), "cannot write down where the API is; trying again");
+    })
+}
+
+/// Tries again until it is recorded, and never ends.
+pub(crate) async fn recorded(
+    data_dir: &Path,
+    address: &Address,
+    mut written: Result<(), std::io::Error>,
+) -> Infallible {
+    while written.is_err() {
+        tokio::time::sleep(AGAIN).await;
+        written = record(data_dir, address);
+    }
+    std::future::pending().await
 }
 
 /// Takes the record away again; absent is fine.

@@ -1,17 +1,18 @@
-//! How events reach their triggers on a real NATS server: who gets them, from when on, how fast, in which order, how
-//! often, and what is left when a Sensor goes. The same rules on the embedded bus are tried beside the code.
+//! How events reach their triggers on a real NATS server: who gets them, from when on, how fast, in which order and how
+//! often. The same rules on the embedded bus are tried beside the code.
+
+mod held;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
 use axum::http::StatusCode;
-use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tiphys_core::Event;
-use tiphys_sensor::{End, Replay, SensorObject, SensorRuntime};
-use tiphys_tests::{Answer, HttpSink, Nats, NatsOptions, eventually, eventually_ok};
+use tiphys_sensor::{End, Replay, RunningSensor, SensorObject};
+use tiphys_tests::{Answer, HttpSink, Nats, NatsOptions, eventually_ok};
 
 use crate::inside::{Inside, event, sensor};
 use crate::scene::Books;
@@ -51,22 +52,6 @@ fn ids(sink: &HttpSink) -> Vec<String> {
     received.iter().map(id).collect()
 }
 
-/// What a server keeps of Sensors: consumers, and keys of their state.
-async fn left(nats: &Nats) -> (Vec<String>, Vec<String>) {
-    let context = jetstream::new(nats.connect().await);
-    let stream = context.get_stream("default").await.unwrap();
-    let consumers: Vec<String> = stream.consumer_names().try_collect().await.unwrap();
-    let keys = match context.get_stream("KV_tiphys-sensors").await {
-        Ok(state) => {
-            let subjects = state.info_with_subjects(">").await.unwrap();
-            let subjects: Vec<(String, usize)> = subjects.try_collect().await.unwrap();
-            subjects.into_iter().map(|(subject, _)| subject).collect()
-        }
-        Err(_) => Vec::new(),
-    };
-    (consumers, keys)
-}
-
 #[tokio::test]
 async fn q17_a_second_sensor_sees_only_what_comes_after_it() {
     let (_nats, inside) = Inside::on_nats().await;
@@ -85,45 +70,40 @@ async fn q17_a_second_sensor_sees_only_what_comes_after_it() {
     second.stop().await;
 }
 
-#[tokio::test]
-async fn q18_what_a_failing_sensor_has_in_hand_is_done_by_the_one_that_replaces_it() {
-    let (_nats, inside) = Inside::on_nats().await;
+/// A Sensor whose target is away has `a1` in hand and is replaced by one whose target, which is returned, is there.
+async fn replaced(inside: &Inside, at_least_once: bool) -> (HttpSink, RunningSensor) {
     let (away, there) = (HttpSink::start(), HttpSink::start());
     away.answer(Answer::status(StatusCode::SERVICE_UNAVAILABLE));
-    let retries = "    retryStrategy: {steps: 20, duration: 1h}\n    atLeastOnce: true\n";
-    let failing = inside
-        .start(on_three("s", "a", &(to_sink(&away) + retries)))
-        .await;
+    let retries = format!(
+        "    retryStrategy: {{steps: 20, duration: 1h}}\n    atLeastOnce: {at_least_once}\n"
+    );
+    let failing = on_three("s", "a", &(to_sink(&away) + &retries));
+    let failing = inside.start(failing).await;
     inside.publish(&event("a", "a1", "{}")).await;
     away.wait_for(1, LIMIT).await;
     failing.stop().await;
-    let working = inside
-        .start(on_three("s", "a", &(to_sink(&there) + retries)))
-        .await;
-    there.wait_for(1, LIMIT).await;
+    let working = on_three("s", "a", &(to_sink(&there) + &retries));
+    let working = inside.start(working).await;
+    (there, working)
+}
+
+#[tokio::test]
+async fn q18_what_a_failing_sensor_has_in_hand_is_done_by_the_one_that_replaces_it() {
+    let (_nats, inside) = Inside::on_nats().await;
+    let (sink, working) = replaced(&inside, true).await;
+    sink.wait_for(1, LIMIT).await;
     inside.reaches("s", "t", books(1, 1, 0, 0, 0)).await;
-    assert_eq!(ids(&there), ["a1"]);
+    assert_eq!(ids(&sink), ["a1"]);
     working.stop().await;
 }
 
 #[tokio::test]
 async fn q19_at_most_once_is_never_fired_again() {
     let (_nats, inside) = Inside::on_nats().await;
-    let (away, there) = (HttpSink::start(), HttpSink::start());
-    away.answer(Answer::status(StatusCode::SERVICE_UNAVAILABLE));
-    let retries = "    retryStrategy: {steps: 20, duration: 1h}\n    atLeastOnce: false\n";
-    let failing = inside
-        .start(on_three("s", "a", &(to_sink(&away) + retries)))
-        .await;
-    inside.publish(&event("a", "a1", "{}")).await;
-    away.wait_for(1, LIMIT).await;
-    failing.stop().await;
-    let working = inside
-        .start(on_three("s", "a", &(to_sink(&there) + retries)))
-        .await;
+    let (sink, working) = replaced(&inside, false).await;
     inside.publish(&event("a", "a2", "{}")).await;
     inside.reaches("s", "t", books(2, 1, 0, 1, 0)).await;
-    assert_eq!(ids(&there), ["a2"]);
+    assert_eq!(ids(&sink), ["a2"]);
     working.stop().await;
 }
 
@@ -226,7 +206,7 @@ async fn a_rate_limit_lets_no_burst_through_and_waiting_events_stay_on_the_bus()
     }
     sink.wait_for(1, LIMIT).await;
     let context = jetstream::new(nats.connect().await);
-    let (consumers, _) = left(&nats).await;
+    let (consumers, _) = held::left(&nats).await;
     let stream = context.get_stream("default").await.unwrap();
     let info = stream.consumer_info(&consumers[0]).await.unwrap();
     let open = info.num_ack_pending as u64 + info.num_pending;
@@ -301,157 +281,6 @@ async fn a_dead_event_is_driven_again_and_stored_events_are_replayed() {
     assert_eq!((replayed.read, replayed.fired), (2, 2), "{replayed:?}");
     assert_eq!(ids(&sink), ["a1", "a2", "a1", "a1", "a2"]);
     running.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn thousands_of_keys_that_wait_do_not_stop_a_join_although_the_server_takes_little() {
-    const KEYS: usize = 1500;
-    let mut options = NatsOptions::default();
-    options
-        .settings
-        .insert("max_payload".to_owned(), json!(8 << 10));
-    let nats = Nats::start(options).await;
-    let inside = Inside::on(&nats).await;
-    let join = "      join: {key: key, within: 1h}\n      log: {}\n";
-    let object = on_three("s", "a && b", join);
-    let running = inside.start(object.clone()).await;
-    // The events of one shelf together are larger than what the server takes at once.
-    let padding = "x".repeat(2000);
-    let payload = |key: usize| format!(r#"{{"key":"k{key}","padding":"{padding}"}}"#);
-    for key in 0..KEYS {
-        inside
-            .publish(&event("a", &format!("a{key}"), &payload(key)))
-            .await;
-    }
-    let waiting = KEYS as u64;
-    inside
-        .reaches("s", "t", books(waiting, 0, 0, 0, waiting))
-        .await;
-    running.stop().await;
-    // Another process finds them all.
-    let inside = Inside::on(&nats).await;
-    let running = inside.start(object).await;
-    for key in (0..KEYS).step_by(10) {
-        inside
-            .publish(&event("b", &format!("b{key}"), &payload(key)))
-            .await;
-    }
-    let met = waiting / 10;
-    let wanted = books(waiting + met, 2 * met, 0, 0, waiting - met);
-    inside.reaches("s", "t", wanted).await;
-    running.stop().await;
-    SensorRuntime::forget(&inside.bus, "default", "s")
-        .await
-        .unwrap();
-    assert_eq!(left(&nats).await, (Vec::new(), Vec::new()));
-}
-
-#[tokio::test]
-async fn events_that_are_large_together_are_held_although_the_server_takes_one_at_a_time() {
-    let mut options = NatsOptions::default();
-    options
-        .settings
-        .insert("max_payload".to_owned(), json!(64 << 10));
-    let nats = Nats::start(options).await;
-    let inside = Inside::on(&nats).await;
-    let object = on_three("s", "a && b && c", "      log: {}\n");
-    let running = inside.start(object.clone()).await;
-    let large = format!(r#"{{"x":"{}"}}"#, "x".repeat(40 << 10));
-    inside.publish(&event("a", "a1", &large)).await;
-    inside.publish(&event("b", "b1", &large)).await;
-    inside.reaches("s", "t", books(2, 0, 0, 0, 2)).await;
-    running.stop().await;
-    let running = inside.start(object).await;
-    inside.publish(&event("c", "c1", &large)).await;
-    inside.reaches("s", "t", books(3, 3, 0, 0, 0)).await;
-    running.stop().await;
-    SensorRuntime::forget(&inside.bus, "default", "s")
-        .await
-        .unwrap();
-    assert_eq!(left(&nats).await, (Vec::new(), Vec::new()));
-}
-
-#[tokio::test]
-async fn an_event_that_meets_nobody_in_time_is_dead_also_while_others_come() {
-    let (_nats, inside) = Inside::on_nats().await;
-    let join = "      join: {key: key, within: 1s}\n      log: {}\n";
-    let running = inside.start(on_three("s", "a && b", join)).await;
-    inside
-        .publish(&event("a", "lonely", r#"{"key":"lonely"}"#))
-        .await;
-    let mut number = 0;
-    eventually("the lonely one to be given up", LIMIT, async || {
-        number += 1;
-        let key = format!(r#"{{"key":"k{number}"}}"#);
-        inside
-            .publish(&event("a", &format!("a{number}"), &key))
-            .await;
-        inside
-            .publish(&event("b", &format!("b{number}"), &key))
-            .await;
-        (inside.books("s", "t").dead > 0).then_some(())
-    })
-    .await;
-    let decisions = inside.decisions().await;
-    let dead = decisions.iter().find(|decision| decision.end == End::Dead);
-    let dead = dead.unwrap();
-    assert_eq!(dead.event.as_ref().unwrap().id, "lonely");
-    let reason = dead.reason.as_deref().unwrap();
-    assert_eq!(reason, "met no other event of key lonely within 1s");
-    running.stop().await;
-}
-
-#[tokio::test]
-async fn a_changed_a_renamed_and_a_deleted_sensor_leave_nothing_behind() {
-    let (nats, inside) = Inside::on_nats().await;
-    let object = on_three("s", "a && b", "      log: {}\n");
-    let held = async |object: &SensorObject, id: &str| {
-        let trigger = &object.spec.triggers[0].template.as_ref().unwrap().name;
-        let before = inside.books(&object.name, trigger).accepted;
-        let running = inside.start(object.clone()).await;
-        inside.publish(&event("a", id, r#"{"key":"k"}"#)).await;
-        eventually("an event to be held", LIMIT, async || {
-            let now = inside.books(&object.name, trigger);
-            (now.accepted > before && now.pending == 1).then_some(())
-        })
-        .await;
-        running.stop().await;
-        left(&nats).await
-    };
-    let (consumers, keys) = held(&object, "a1").await;
-    assert_eq!((consumers.len(), keys.len()), (1, 1));
-    // Another condition, then a join, then a condition again: what was held goes each time.
-    let join = "      join: {key: key, within: 1h}\n      log: {}\n";
-    for (number, changed) in [
-        on_three("s", "a && c", "      log: {}\n"),
-        on_three("s", "a && b", join),
-        on_three("s", "a && b", "      log: {}\n"),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let (same, keys) = held(&changed, &format!("changed-{number}")).await;
-        assert_eq!((same, keys.len()), (consumers.clone(), 1), "{keys:?}");
-    }
-    let counted = inside.books("s", "t");
-    assert_eq!(counted, books(4, 0, 0, 3, 1));
-    // Another trigger.
-    let mut renamed = object.clone();
-    renamed.spec.triggers[0].template.as_mut().unwrap().name = "u".to_owned();
-    let (others, keys) = held(&renamed, "renamed").await;
-    assert_eq!((others.len(), keys.len()), (1, 1));
-    assert_ne!(others, consumers);
-    // Another Sensor beside it is not touched.
-    held(&on_three("other", "a && b", "      log: {}\n"), "other").await;
-    SensorRuntime::forget(&inside.bus, "default", "s")
-        .await
-        .unwrap();
-    let (consumers, keys) = left(&nats).await;
-    assert_eq!((consumers.len(), keys.len()), (1, 1));
-    SensorRuntime::forget(&inside.bus, "default", "other")
-        .await
-        .unwrap();
-    assert_eq!(left(&nats).await, (Vec::new(), Vec::new()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

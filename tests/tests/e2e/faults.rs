@@ -209,6 +209,38 @@ async fn a_bus_that_is_killed_under_load_loses_no_accepted_event() {
     assert!((1..=2 * ROUNDS).contains(&lost), "{lost} lines\n{said}");
 }
 
+/// How large a file of a run may be.
+fn room(run: &LocalRun, bytes: Option<u64>) {
+    let pid = Pid::from_raw(i32::try_from(run.process.as_ref().unwrap().id()).unwrap());
+    let limit = Rlimit {
+        current: bytes,
+        maximum: None,
+    };
+    prlimit(pid, Resource::Fsize, limit).unwrap();
+}
+
+#[tokio::test]
+async fn events_go_on_while_the_address_of_the_api_cannot_be_written_down() {
+    let mut run = LocalRun::empty();
+    run.write("source.yaml", &plain_source());
+    // No file can be where a folder is.
+    let file = run.data.path().join("api.json");
+    std::fs::create_dir(&file).unwrap();
+    run.start().await;
+    assert_eq!(run.send("hello").await.unwrap().0, 200);
+    assert!(
+        run.said().contains("cannot write down where the API is"),
+        "{}",
+        run.said()
+    );
+    std::fs::remove_dir(&file).unwrap();
+    eventually("a command that finds the API", LIMIT, async || {
+        let listed = run.tiphys(&["list", "-A"]).await;
+        (listed.code == Some(0)).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_full_disk_is_told_and_goes_on_when_there_is_room() {
     let sink = HttpSink::start();
@@ -218,15 +250,7 @@ async fn a_full_disk_is_told_and_goes_on_when_there_is_room() {
     run.start_unready(command).await;
     run.ready().await;
     let before = send_until_taken(&run, &"x".repeat(100_000)).await;
-    let pid = Pid::from_raw(i32::try_from(run.process.as_ref().unwrap().id()).unwrap());
-    let room = |bytes| {
-        let limit = Rlimit {
-            current: bytes,
-            maximum: None,
-        };
-        prlimit(pid, Resource::Fsize, limit).unwrap();
-    };
-    room(Some(1024));
+    room(&run, Some(1024));
     let http = http_client(None);
     let full = eventually("the disk to be full", LIMIT, async || {
         let answer = http.post(run.at("/in")).body("{}").send().await.unwrap();
@@ -245,7 +269,7 @@ async fn a_full_disk_is_told_and_goes_on_when_there_is_room() {
         "{}",
         run.said()
     );
-    room(None);
+    room(&run, None);
     let after = send_until_taken(&run, "after").await;
     eventually("both events at the sink", LIMIT, async || {
         let received = sink.received();
