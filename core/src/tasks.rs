@@ -233,7 +233,10 @@ fn without_dump(text: &str, cause: &str) -> Option<String> {
     }
     let with_dump = format!("{cause} (");
     let (before, _) = text.split_once(&with_dump)?;
-    let before = before.strip_suffix(": ").unwrap_or(before);
+    if !before.is_empty() && !before.ends_with(": ") {
+        return None;
+    }
+    let before = before.trim_end_matches(": ");
     let (rest, word) = before.rsplit_once(": ").unwrap_or(("", before));
     let is_type = word.ends_with("Error") && word.chars().all(|c| c.is_ascii_alphanumeric());
     let before = if is_type { rest } else { before };
@@ -286,6 +289,7 @@ mod tests {
             ),
             (&["cannot open: a (b)", "a"], "cannot open: a"),
             (&["cannot open (b)", ""], "cannot open (b)"),
+            (&["cannot read data (b)", "a"], "cannot read data (b): a"),
         ] {
             let error = texts
                 .iter()
