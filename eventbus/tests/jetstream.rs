@@ -12,7 +12,8 @@ use common::{
 use tiphys_core::Tasks;
 use tiphys_core::spec::TlsSpec;
 use tiphys_eventbus::{
-    Bus, Durability, Health, JetStreamConfig, OpenError, Publish as _, PublishError, StreamSettings,
+    Bus, Durability, Health, JetStreamConfig, OpenError, Publish as _, PublishError,
+    StreamSettings, Turn,
 };
 
 #[tokio::test]
@@ -101,6 +102,39 @@ async fn a_consumer_that_somebody_deletes_is_made_anew_where_it_was() {
     bus.publish(&event("d")).await.unwrap();
     let ids = take(&mut subscriber, 3).await;
     assert_eq!(ids, ["b", "c", "d"]);
+    bus.close().await;
+}
+
+#[tokio::test]
+async fn the_turn_of_a_killed_process_passes_on() {
+    let server = NatsServer::start();
+    let url = server.url();
+    let (has, had) = tokio::sync::oneshot::channel();
+    let (kill, killed) = tokio::sync::oneshot::channel::<()>();
+    let first = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let bus = jetstream(&url);
+            connected(&bus).await;
+            let turn = Turn::stand(bus.clone(), "k", "one", &Tasks::new());
+            turn.begins().await;
+            has.send(()).unwrap();
+            killed.await.unwrap();
+            std::mem::forget((bus, turn));
+        });
+        runtime.shutdown_background();
+    });
+    had.await.unwrap();
+    let bus = jetstream(&server.url());
+    connected(&bus).await;
+    let next = Turn::stand(bus.clone(), "k", "two", &Tasks::new());
+    assert!(!next.is_mine());
+    kill.send(()).unwrap();
+    first.await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), next.begins())
+        .await
+        .unwrap();
+    assert!(next.is_mine());
     bus.close().await;
 }
 

@@ -45,7 +45,7 @@ pub use record::{
 };
 pub use runtime::{
     AgainError, Cleared, DeadEvent, DeadLetter, DeadLetters, Reach, Replay, Replayed,
-    RunningSensor, SensorObject, SensorRuntime, StartError, Tenant,
+    RunningSensor, Seat, SensorObject, SensorRuntime, StartError, Tenant,
 };
 pub use spec::{Sensor, SensorSpec};
 pub use startable::cannot_start;

@@ -1,7 +1,7 @@
 //! What a decision record says became of each event, counted as the counters count. It reads the files as JSON and
 //! knows nothing of the program.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -27,9 +27,6 @@ pub struct Ends {
     pub by_id: BTreeMap<String, End>,
     /// How many decisions the record itself says are missing.
     pub dropped: u64,
-    /// How many further times events ended that had an end before: a bus that loses an acknowledgement brings them again.
-    pub again: u64,
-    ended: BTreeSet<String>,
 }
 
 impl Ends {
@@ -71,7 +68,6 @@ impl Ends {
             .flatten()
         {
             self.put(&alike.get(0).map(text).unwrap_or_default(), End::Fired);
-            self.end(&alike.get(0).map(text).unwrap_or_default());
         }
         let id = line.pointer("/event/id").map(text).unwrap_or_default();
         let end = |value: &Value| match value.as_str() {
@@ -83,9 +79,6 @@ impl Ends {
         };
         if let Some(end) = end(&line["end"]).filter(|_| !id.is_empty()) {
             self.put(&id, end);
-            if end != End::Pending {
-                self.end(&id);
-            }
         }
         // Those that fired, or died, together with it.
         for part in line["parts"].as_array().into_iter().flatten() {
@@ -95,12 +88,6 @@ impl Ends {
                     self.put(&text(id), end);
                 }
             }
-        }
-    }
-
-    fn end(&mut self, id: &str) {
-        if !self.ended.insert(id.to_owned()) {
-            self.again += 1;
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::to_bytes;
@@ -36,6 +36,8 @@ pub struct Received {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+    /// When it was here.
+    pub at: Instant,
 }
 
 impl Received {
@@ -217,6 +219,7 @@ async fn record(
             query: parts.uri.query().map(str::to_owned),
             headers: parts.headers,
             body,
+            at: Instant::now(),
         });
         shared
             .next

@@ -133,6 +133,65 @@ async fn a_run_on_a_nats_server_says_why_keeps_its_dead_and_sends_events_again()
 }
 
 #[tokio::test]
+async fn a_message_that_is_no_event_is_told_as_every_dead_event_is() {
+    let nats = Nats::start(NatsOptions::default()).await;
+    let mut run = LocalRun::of_tutorial();
+    run.write("eventbus.yaml", &exotic_bus(&nats.url()));
+    run.write("strict.yaml", REJECTING);
+    run.start().await;
+    let context = async_nats::jetstream::new(nats.connect().await);
+    let subject = "default.myproject-webhook.myproject-start";
+    // Nothing can be read of the first, the name and no more of the second.
+    for body in [
+        "hunter2",
+        r#"{"specversion":"1.0","id":"half","time":"Bearer hunter2"}"#,
+    ] {
+        let stored = context.publish(subject, body.into()).await;
+        stored.unwrap().await.unwrap();
+    }
+    let dead = decisions(&run, "dead", 2).await;
+    let at = |decision: &Value| {
+        ["id", "source", "name"].map(|key| decision["event"][key].as_str().unwrap().to_owned())
+    };
+    let mut events: Vec<_> = dead.iter().map(at).collect();
+    events.sort();
+    let place = ["myproject-webhook", "myproject-start"].map(str::to_owned);
+    let named = |id: &str| [id.to_owned(), place[0].clone(), place[1].clone()];
+    assert_eq!(events, [named("half"), named("unreadable-1")]);
+    let why = run.tiphys(&["why", "unreadable-1"]).await;
+    assert!(
+        why.stdout.contains("number 1") && why.stdout.contains("its envelope is no JSON"),
+        "{why:?}"
+    );
+    let why = run.tiphys(&["why", "half"]).await;
+    assert!(
+        why.stdout.contains("number 2") && why.stdout.contains("a time that is not RFC 3339"),
+        "{why:?}"
+    );
+    let events = run.tiphys(&["events", "--outcome", "dead"]).await;
+    let list = run.tiphys(&["dead", "list", "--sensor", "strict"]).await;
+    for shown in [&why, &events, &list] {
+        assert!(!shown.stdout.contains("hunter2"), "{shown:?}");
+    }
+    assert!(
+        list.stdout.contains("unreadable-1") && list.stdout.contains("its envelope is no JSON"),
+        "{list:?}"
+    );
+    // What can be mended by nobody is not driven again, and is kept.
+    let letters = json(
+        &run.tiphys(&["dead", "list", "--sensor", "strict", "-o", "json"])
+            .await,
+    );
+    assert_eq!(letters.as_array().unwrap().len(), 2);
+    assert_eq!(letters[0]["events"][0]["seq"], 1);
+    let again = run.tiphys(&["dead", "redrive", "--all"]).await;
+    assert!(
+        again.code == Some(1) && again.stdout.contains("was no event"),
+        "{again:?}"
+    );
+}
+
+#[tokio::test]
 async fn cases_beside_sensors_and_the_reference_s_cases_pass() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let folders = ["examples", "tests/cases"].map(|folder| root.join(folder));
