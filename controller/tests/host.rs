@@ -356,8 +356,14 @@ async fn what_a_trigger_held_that_is_gone_pends_no_longer() {
     };
     assert_eq!(fixture.post("/go", "{}").await, 200);
     reaches("one", (1, 0, 1)).await;
-    // Another trigger takes the place of the first.
+    // Another trigger takes the place of the first; once it is counted, it is subscribed.
     fixture.apply("Sensor", "s", holds("two")).await;
+    let subscribed = async {
+        while !fixture.metrics.text().unwrap().contains("\"two\"") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, subscribed).await.unwrap();
     reaches("one", (1, 1, 0)).await;
     assert_eq!(fixture.post("/go", "{}").await, 200);
     reaches("two", (1, 0, 1)).await;
