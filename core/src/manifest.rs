@@ -7,7 +7,7 @@ mod reader;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -195,6 +195,41 @@ impl<'de> Deserialize<'de> for Node {
     }
 }
 
+/// A member's name as it is written: `n`, `on` and `01` are words there, whatever they are as values.
+struct Key(String);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_option(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl<'de> Visitor<'de> for KeyVisitor {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a word as key")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Key, E> {
+        Ok(Key(text.to_owned()))
+    }
+
+    fn visit_none<E>(self) -> Result<Key, E> {
+        Ok(Key("null".to_owned()))
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Key, E> {
+        self.visit_none()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
 struct NodeVisitor;
 
 impl<'de> Visitor<'de> for NodeVisitor {
@@ -253,14 +288,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
         let mut members: Vec<(String, serde_saphyr::Spanned<Node>)> = Vec::new();
-        while let Some(key) = map.next_key::<Node>()? {
-            let key = match key {
-                Node::Scalar(Value::String(key)) => key,
-                Node::Scalar(other) => other.to_string(),
-                Node::List(_) | Node::Map(_) => {
-                    return Err(A::Error::custom("a key must be a word"));
-                }
-            };
+        while let Some(Key(key)) = map.next_key::<Key>()? {
             members.push((key, map.next_value()?));
         }
         Ok(Node::Map(members))
@@ -328,6 +356,22 @@ mod tests {
             let document = parse(&format!("a: {text}\n")).unwrap().remove(0);
             assert_eq!(document.object["a"].to_string(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn keys_are_words_as_they_are_written() {
+        let text = "n: 1\ny: 2\non: 3\n01: 4\n1.0: 5\n~: 6\n'q r': 7\n{n: 8}: 9\n";
+        assert!(parse(text).is_err());
+        let text = text.replace("{n: 8}: 9\n", "");
+        let document = parse(&text).unwrap().remove(0);
+        assert_eq!(
+            document.object.to_string(),
+            r#"{"n":1,"y":2,"on":3,"01":4,"1.0":5,"null":6,"q r":7}"#
+        );
+        let merged = parse("a: &a {n: 1}\nb: {<<: *a, m: 2}\n")
+            .unwrap()
+            .remove(0);
+        assert_eq!(merged.object["b"].to_string(), r#"{"m":2,"n":1}"#);
     }
 
     #[test]

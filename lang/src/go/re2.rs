@@ -98,7 +98,10 @@ impl Translator<'_> {
                     // Flags that only the crate knows would change the meaning in silence.
                     let named = flags.is_some_and(|flags| flags.starts_with(['P', '<']));
                     if flags.is_some_and(|flags| !named && flags.contains(['x', 'u', 'R'])) {
-                        return Err("invalid or unsupported Perl syntax".to_owned());
+                        return Err(
+                            "look-around, including look-ahead and look-behind, is not supported"
+                                .to_owned(),
+                        );
                     }
                     self.out.push('(');
                     if flags.is_some() {

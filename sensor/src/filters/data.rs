@@ -1,5 +1,8 @@
 //! `filters.data`: what one place of the payload must hold.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
 use regex::bytes::Regex;
 use tiphys_lang::gjson::{Found, Kind};
 use tiphys_lang::{Value, re2};
@@ -34,7 +37,7 @@ enum Comparator {
 #[derive(Debug)]
 enum Want {
     Bool(Vec<Result<bool, String>>),
-    Number(Vec<Result<f64, String>>),
+    Number(Vec<Result<Amount, String>>),
     Text(Vec<Result<Pattern, String>>),
     Unknown(String),
 }
@@ -46,7 +49,7 @@ enum Have<'a> {
 }
 
 impl Have<'_> {
-    fn text(&self) -> std::borrow::Cow<'_, str> {
+    fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Found(found) => text_form(found),
             Self::Text(text) => text.as_str().into(),
@@ -60,11 +63,13 @@ impl Have<'_> {
         }
     }
 
-    fn as_f64(&self) -> f64 {
-        match self {
-            Self::Found(found) => found.as_f64(),
-            Self::Text(text) => number(text).unwrap_or(0.0),
-        }
+    fn amount(&self) -> Amount {
+        let text = match self {
+            Self::Found(found) if matches!(found.kind, Kind::Number | Kind::String) => found.text(),
+            Self::Found(found) => return Amount::float(found.as_f64()),
+            Self::Text(text) => Cow::Borrowed(text.as_str()),
+        };
+        number(&text).unwrap_or(Amount::float(0.0))
     }
 }
 
@@ -87,9 +92,34 @@ fn boolean(text: &str) -> Result<bool, String> {
 }
 
 /// Go's `ParseFloat` without its underscores and hexadecimals, which nobody writes in a filter.
-fn number(text: &str) -> Result<f64, String> {
-    text.parse::<f64>()
-        .map_err(|_| format!("must be a number, not {text:?}"))
+fn number(text: &str) -> Result<Amount, String> {
+    let float = text
+        .parse::<f64>()
+        .map_err(|_| format!("must be a number, not {text:?}"))?;
+    Ok(Amount {
+        float,
+        whole: text.parse().ok(),
+    })
+}
+
+/// A number that is compared: whole ones by their digits, others as floats.
+#[derive(Debug, Clone, Copy)]
+struct Amount {
+    float: f64,
+    whole: Option<i128>,
+}
+
+impl Amount {
+    const fn float(float: f64) -> Self {
+        Self { float, whole: None }
+    }
+
+    fn order(self, other: Self) -> Option<Ordering> {
+        match (self.whole, other.whole) {
+            (Some(own), Some(other)) => Some(own.cmp(&other)),
+            _ => self.float.partial_cmp(&other.float),
+        }
+    }
 }
 
 /// A value of a text filter: a regular expression that is searched for anywhere.
@@ -183,14 +213,17 @@ impl Data {
         match &self.want {
             Want::Bool(values) => any(values, |value| *value == have.as_bool()),
             Want::Number(values) => {
-                let number = have.as_f64();
-                any(values, |value| match self.comparator {
-                    Comparator::Equal => number == *value,
-                    Comparator::NotEqual => number != *value,
-                    Comparator::Less => number < *value,
-                    Comparator::LessOrEqual => number <= *value,
-                    Comparator::Greater => number > *value,
-                    Comparator::GreaterOrEqual => number >= *value,
+                let amount = have.amount();
+                any(values, |value| {
+                    let order = amount.order(*value);
+                    match self.comparator {
+                        Comparator::Equal => order == Some(Ordering::Equal),
+                        Comparator::NotEqual => order != Some(Ordering::Equal),
+                        Comparator::Less => order == Some(Ordering::Less),
+                        Comparator::LessOrEqual => order.is_some_and(Ordering::is_le),
+                        Comparator::Greater => order == Some(Ordering::Greater),
+                        Comparator::GreaterOrEqual => order.is_some_and(Ordering::is_ge),
+                    }
                 })
             }
             Want::Text(values) => {
