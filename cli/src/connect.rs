@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{InferConfigError, KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +67,20 @@ pub(crate) fn forget(data_dir: &Path) {
     }
 }
 
+/// The cluster of the kubeconfig, or of the pod.
+pub(crate) async fn cluster() -> Result<Config, InferConfigError> {
+    Config::infer().await.map(named)
+}
+
+/// Says who asks, so that the API server's log and the fields that it manages name us.
+fn named(mut config: Config) -> Config {
+    let program = concat!("tiphys/", env!("CARGO_PKG_VERSION"));
+    if let (Ok(name), Ok(program)) = ("user-agent".parse(), program.parse()) {
+        config.headers.push((name, program));
+    }
+    config
+}
+
 /// Connects to the local run of the folder, or to the cluster.
 pub(crate) async fn connect(args: &Api) -> anyhow::Result<Connection> {
     let path = args.data_dir.join(FILE);
@@ -96,7 +110,7 @@ pub(crate) async fn connect(args: &Api) -> anyhow::Result<Connection> {
             address.url
         );
     }
-    let config = Config::infer().await.map_err(|error| {
+    let config = cluster().await.map_err(|error| {
         anyhow::anyhow!(
             "no local run in {} and no cluster: {error}; start `tiphys run PATH`, name its folder with --data-dir, or set KUBECONFIG",
             args.data_dir.display()
@@ -127,7 +141,7 @@ async fn chosen(args: &Api) -> anyhow::Result<Connection> {
         }
         None => Config::from_kubeconfig(&options).await,
     };
-    let config = config.context("cannot use the kubeconfig")?;
+    let config = named(config.context("cannot use the kubeconfig")?);
     let namespace = args
         .namespace
         .clone()

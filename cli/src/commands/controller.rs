@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{ArgAction, Args};
-use kube::Config;
 use tiphys_controller::operator::{
     LeaseOptions, Operator, OperatorOptions, Scope, Settings, Workloads,
 };
@@ -17,6 +16,7 @@ use tiphys_core::{Tasks, duration};
 use tokio::sync::watch;
 
 use crate::commands::pooled::{Hosting, Pooled};
+use crate::connect;
 use crate::logging::Reload;
 use crate::signals;
 
@@ -81,7 +81,7 @@ pub(crate) struct Controller {
 
 /// Looks after the objects until a signal.
 pub(crate) async fn run(args: Controller, set_log_level: Reload) -> anyhow::Result<ExitCode> {
-    let config = Config::infer().await.context(
+    let config = connect::cluster().await.context(
         "the controller needs a cluster, and none is known: run it in a pod, or set KUBECONFIG",
     )?;
     let own = args

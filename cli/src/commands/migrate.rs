@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use kube::api::{ApiResource, DynamicObject, ListParams};
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use serde_json::json;
 use tiphys_controller::check::API_VERSION;
 use tiphys_controller::migrate::{self, Finding, Level};
 use tiphys_core::manifest::Document;
 
-use crate::{files, output};
+use crate::{connect, files, output};
 
 /// What is asked for.
 #[derive(Debug, Args)]
@@ -186,7 +186,7 @@ fn from_files(paths: &[PathBuf], unreadable: &mut usize) -> anyhow::Result<Vec<S
 
 /// The objects of the cluster.
 async fn live(args: &Check) -> anyhow::Result<Vec<Subject>> {
-    let config = Config::infer().await.context(
+    let config = connect::cluster().await.context(
         "no files are named and no cluster is known: name files or folders, or set KUBECONFIG",
     )?;
     let server = config.cluster_url.to_string();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use kube::api::DynamicObject;
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use serde_json::Value;
 use tiphys_controller::Kind;
 use tiphys_controller::control::{self, Redriven, Reply, Request};
@@ -22,7 +22,7 @@ use tiphys_eventbus::{
 use tiphys_sensor::{DeadLetter, DeadLetters, Look, Tail};
 
 use super::object::pod;
-use crate::files;
+use crate::{connect, files};
 
 /// How long a bus is waited for.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -145,7 +145,7 @@ impl Place {
 
     async fn of_cluster(&self, name: &str, named: bool) -> anyhow::Result<Reached> {
         let folder = self.data_dir.display();
-        let config = Config::infer().await.with_context(|| {
+        let config = connect::cluster().await.with_context(|| {
             if named {
                 format!("no cluster is known to read EventBus {name:?} from: set KUBECONFIG, or give it with --file")
             } else {

@@ -7,14 +7,14 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use kube::Client;
 use kube::core::GroupVersionKind;
 use kube::discovery::{Scope, pinned_kind};
-use kube::{Client, Config};
 use serde_json::json;
 use tiphys_controller::rbac::{self, Lookup, Options, Resource};
 use tiphys_core::manifest::Document;
 
-use crate::{files, output};
+use crate::{connect, files, output};
 
 /// What is asked for.
 #[derive(Debug, Args)]
@@ -114,7 +114,7 @@ pub(crate) async fn run(args: &Rbac) -> anyhow::Result<ExitCode> {
 async fn discover(
     kinds: BTreeSet<(String, String)>,
 ) -> anyhow::Result<BTreeMap<(String, String), Resource>> {
-    let config = Config::infer().await.context(
+    let config = connect::cluster().await.context(
         "--discover needs a cluster, and none is known: set KUBECONFIG, or leave --discover out",
     )?;
     let server = config.cluster_url.to_string();

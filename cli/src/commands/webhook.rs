@@ -4,7 +4,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use kube::Config;
 use tiphys_controller::admission::{
     self, Certificate, CertificateFiles, MissingBus, Options, SelfSigned,
 };
@@ -14,6 +13,7 @@ use tiphys_core::{Tasks, duration};
 use tokio::net::TcpListener;
 
 use crate::args::{MissingBusArg, Webhook};
+use crate::connect;
 use crate::logging::Reload;
 use crate::signals;
 
@@ -28,7 +28,7 @@ const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
 
 /// Serves until it is told to stop.
 pub(crate) async fn run(args: Webhook, set_log_level: Reload) -> anyhow::Result<ExitCode> {
-    let config = Config::infer().await.context(
+    let config = connect::cluster().await.context(
         "the webhook needs a cluster, and none is known: run it in a pod, or set KUBECONFIG",
     )?;
     let namespace = args

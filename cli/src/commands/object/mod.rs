@@ -26,6 +26,7 @@ use tiphys_core::manifest::Document;
 use tiphys_core::metrics::Metrics;
 use tiphys_core::{Problems, Tasks};
 
+use crate::connect;
 use crate::logging::Reload;
 use crate::signals;
 
@@ -170,6 +171,6 @@ fn needs_cluster(documents: &[&Document]) -> bool {
 }
 
 async fn cluster_client() -> anyhow::Result<Client> {
-    let client = Client::try_default().await;
-    client.context("the Sensor creates Kubernetes objects, and no cluster is known: set KUBECONFIG, or use `tiphys run` for a built-in one")
+    let config = connect::cluster().await.context("the Sensor creates Kubernetes objects, and no cluster is known: set KUBECONFIG, or use `tiphys run` for a built-in one")?;
+    Ok(Client::try_from(config)?)
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use kube::api::DynamicObject;
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use tiphys_controller::{
     Buses, HostOptions, Kind, Ports, Readiness, Scope, StatusWriting, Tidying,
 };
@@ -10,7 +10,7 @@ use tiphys_core::metrics::Metrics;
 
 use super::{LINGER_SECS, Object};
 use crate::commands::run::ports;
-use crate::known_hosts;
+use crate::{connect, known_hosts};
 
 pub(super) async fn options(
     args: &Object,
@@ -18,7 +18,7 @@ pub(super) async fn options(
     name: &str,
     metrics: Metrics,
 ) -> anyhow::Result<HostOptions> {
-    let config = Config::infer().await.with_context(|| {
+    let config = connect::cluster().await.with_context(|| {
         format!(
             "no cluster is known to read the {} from: set KUBECONFIG, or give it with --file",
             kind.as_str()

@@ -34,6 +34,12 @@ async fn when_the_leader_is_killed_another_takes_over() {
         ("two", replica(&server, "two")),
     ];
     let first = leader(&client, |holder| !holder.is_empty()).await;
+    // The API server knows who writes, and so does its log.
+    let leases = Api::<Lease>::namespaced(client.clone(), NAMESPACE);
+    let lease = leases.get("tiphys-controller").await.unwrap();
+    let writers = lease.metadata.managed_fields.unwrap();
+    let writers: Vec<_> = writers.iter().map(|fields| &fields.manager).collect();
+    assert_eq!(writers, [&Some("tiphys".to_owned())]);
     apply(&client, BUS).await;
     apply(&client, &log_sensor("before")).await;
     deployment(&client, NAMESPACE, "Sensor", "before", |_| Ok(())).await;
