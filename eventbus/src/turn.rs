@@ -88,8 +88,15 @@ impl Turn {
 
     /// Waits until it is this process's turn; for ever where it was given back.
     pub async fn begins(&self) {
-        if !self.reaches(true).await {
-            std::future::pending::<()>().await;
+        loop {
+            if !self.reaches(true).await {
+                std::future::pending::<()>().await;
+            }
+            if self.is_mine() {
+                return;
+            }
+            // It is over already, and that will be told in a moment.
+            tokio::time::sleep(RENEW / 4).await;
         }
     }
 

@@ -123,11 +123,16 @@ impl Runner {
 
     /// Waits for this process's turn. False where the sensor stops.
     async fn stand_by(&self) -> bool {
-        if !self.holder.is_mine() && !self.stop.is_cancelled() {
+        let mut sweep = tokio::time::interval(ACK_WAIT);
+        if !self.holder.is_mine() {
             tracing::info!("another replica runs this trigger, as only one may; standing by");
+        }
+        while !self.holder.is_mine() && !self.stop.is_cancelled() {
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => {}
                 () = self.holder.begins() => tracing::info!("this replica runs the trigger from now on"),
+                _ = sweep.tick() => self.look(),
             }
         }
         !self.stop.is_cancelled()
@@ -186,11 +191,18 @@ impl Runner {
                 () = &mut stopped => {}
             }
         }
-        let finish = async { while under_way.next().await.is_some() {} };
+        let finish = async {
+            while let Some(seq) = under_way.next().await {
+                in_hand.remove(&seq);
+            }
+        };
         if self.stop.is_cancelled() {
             finish.await;
         } else if tokio::time::timeout(LOST, finish).await.is_err() {
             tracing::warn!("work in hand is left to the replica that runs the trigger now");
+            for seq in in_hand {
+                self.ledger.given_back(seq, Duration::ZERO);
+            }
         }
     }
 
@@ -293,15 +305,15 @@ impl Runner {
             Answer::Later => message.retry_after(wait.unwrap_or_default()).await,
             Answer::Stopped => message.retry_after(Duration::ZERO).await,
             Answer::Old => message.ack().await,
+            // Only what the bus certainly has is done before the next of its key.
+            Answer::Again(_) if self.turns.is_some() => message.ack_confirmed().await,
+            Answer::Again(_) => message.ack().await,
             // Acknowledged before the effect.
             _ if !self.at_least_once => Ok(()),
             // What a condition has taken is remembered until the bus says that it never delivers it again.
             Answer::Held | Answer::Known => message.ack_confirmed().await,
-            // Only what the bus certainly has is done before the next of its key.
-            Answer::End(_) | Answer::Again(_) if self.turns.is_some() => {
-                message.ack_confirmed().await
-            }
-            Answer::End(_) | Answer::Again(_) => message.ack().await,
+            Answer::End(_) if self.turns.is_some() => message.ack_confirmed().await,
+            Answer::End(_) => message.ack().await,
         };
         if let Err(error) = &settled {
             tracing::debug!(%error, seq = message.seq, "the message will come again");
