@@ -193,6 +193,12 @@ impl Firing<'_> {
                 if object.kind.eq_ignore_ascii_case("CronWorkflow") {
                     let crons = self.resource(crate::check::API_VERSION, "CronWorkflow");
                     self.need(&at, &crons, name.as_deref(), &["get"]);
+                    // It becomes the owner of the Workflow, which some clusters ask for this.
+                    let finalizers = Resource {
+                        plural: format!("{}/finalizers", crons.plural),
+                        ..crons
+                    };
+                    self.need(&at, &finalizers, name.as_deref(), &["update"]);
                 }
             }
             _ => self.operate(verb, &args, &at, name.as_deref(), &workflows),

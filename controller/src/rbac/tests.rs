@@ -152,7 +152,9 @@ fn an_operation_on_an_object_needs_its_verbs_and_no_others() {
                 named("argoproj.io/v1alpha1", "CronWorkflow", "w"),
                 json!([]),
             ),
-            vec!["Role events: get cronworkflows.argoproj.io[w]; get,create workflows.argoproj.io"],
+            vec![
+                "Role events: get cronworkflows.argoproj.io[w]; update cronworkflows/finalizers.argoproj.io[w]; get,create workflows.argoproj.io",
+            ],
         ),
         (
             workflow(

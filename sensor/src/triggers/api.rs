@@ -195,6 +195,9 @@ pub(super) fn missing_right(message: &str) -> String {
 }
 
 fn right(message: &str) -> Option<String> {
+    if message.contains("cannot set blockOwnerDeletion") {
+        return Some("the verb \"update\" on the finalizers of the object's owner".to_owned());
+    }
     let (_, rest) = message.split_once(" cannot ")?;
     let (verb, rest) = rest.split_once(" resource \"")?;
     let (resource, rest) = rest.split_once("\" in API group \"")?;
@@ -293,6 +296,10 @@ mod tests {
             (
                 r#"nodes "a" is forbidden: User "u" cannot delete resource "nodes" in API group "" at the cluster scope"#,
                 Some(r#"the verb "delete" on "nodes" of API group "", by a ClusterRole"#),
+            ),
+            (
+                r#"workflows.argoproj.io "a" is forbidden: cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on: , <nil>"#,
+                Some(r#"the verb "update" on the finalizers of the object's owner"#),
             ),
             ("admission webhook denied it: you cannot do that", None),
             ("", None),

@@ -281,6 +281,8 @@ fn made_workflows() -> Vec<Case> {
             template("CronWorkflow"),
             &[
                 ("cronworkflows", "get", There),
+                // The Workflow is the CronWorkflow's, and the server wants to know that it may be.
+                ("cronworkflows/finalizers", "update", There),
                 (WORKFLOWS, "get", Twice),
                 (WORKFLOWS, "create", There),
             ],
