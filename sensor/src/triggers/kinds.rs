@@ -5,6 +5,9 @@ use tiphys_core::Problems;
 use super::{Action, BuildContext, FireError};
 use crate::spec::{Scope, TriggerTemplateSpec};
 
+/// The kinds that this build runs; the others are read and checked.
+const RUNNING: [&str; 4] = ["k8s", "argoWorkflow", "http", "log"];
+
 /// The kinds that are set, in the order in which the first one wins.
 pub(super) fn names(spec: &TriggerTemplateSpec) -> Vec<&'static str> {
     // Taken apart field by field, so that a new kind cannot be forgotten here.
@@ -58,6 +61,13 @@ pub(super) fn validate(spec: &TriggerTemplateSpec, scope: &Scope<'_>, problems: 
             rest.join(", ")
         )),
     }
+    if let Some(first) = names(spec).first()
+        && !RUNNING.contains(first)
+    {
+        problems.at(first, |problems| {
+            problems.warning("is not supported yet: the Sensor is kept and does not start");
+        });
+    }
     let problems = &mut *problems;
     macro_rules! check {
         ($key:literal, $field:ident) => {
@@ -104,5 +114,50 @@ pub(super) fn build(
             "invalid trigger {}, could not find an implementation",
             spec.name
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::yaml;
+
+    #[test]
+    fn lint_warns_of_the_kinds_that_do_not_run_and_of_no_other() {
+        for kind in [
+            "k8s",
+            "argoWorkflow",
+            "http",
+            "log",
+            "awsLambda",
+            "azureEventHubs",
+            "azureServiceBus",
+            "kafka",
+            "pulsar",
+            "nats",
+            "slack",
+            "openWhisk",
+            "custom",
+            "email",
+        ] {
+            let spec: TriggerTemplateSpec = yaml(&format!("name: t\n{kind}: {{}}"));
+            let scope = Scope {
+                dependencies: &[],
+                engine: crate::spec::TemplateEngine::Go,
+                matched: &[],
+                args_change: false,
+            };
+            let mut problems = Problems::default();
+            validate(&spec, &scope, &mut problems);
+            let warned = problems.to_string().contains("is not supported yet");
+            let cx = BuildContext {
+                engine: crate::spec::TemplateEngine::Go,
+                policy: None,
+                written: None,
+                args: &[],
+            };
+            let refused = matches!(build(&spec, &cx), Err(FireError::Unsupported { .. }));
+            assert_eq!(warned, refused, "{kind}");
+        }
     }
 }
