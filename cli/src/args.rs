@@ -10,7 +10,7 @@ use crate::{logging, output};
 
 pub(crate) use workflows::{
     After, Api, Choice, Delete, Get, List, Logs, Names, Resubmit, Resume, Retry, STEPS, Stop,
-    Submit, Terminate, Tree, View, Wait,
+    Submit, Terminate, Tree, View, Wait, Watch,
 };
 
 /// Event-driven workflow automation from Argo's own YAML, on a laptop or a cluster.
@@ -78,6 +78,8 @@ pub(crate) enum Command {
     List(List),
     /// Prints what the steps of a Workflow have printed.
     Logs(Logs),
+    /// Shows the tree of a Workflow until its end.
+    Watch(Watch),
     /// Waits for the end of Workflows; fails when one has not succeeded.
     Wait(Wait),
     /// Ends Workflows; exit handlers still run.

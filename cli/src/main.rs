@@ -86,6 +86,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::List(args) => commands::list::run(&args).await.map(|()| ExitCode::SUCCESS),
             Command::Logs(args) => commands::logs::run(&args).await.map(|()| ExitCode::SUCCESS),
             Command::Submit(args) => commands::submit::run(&args).await,
+            Command::Watch(args) => commands::watch::run(&args)
+                .await
+                .map(|()| ExitCode::SUCCESS),
             Command::Wait(args) => commands::wait::run(&args).await,
             Command::Stop(args) => done(commands::verbs::stop(&args).await),
             Command::Terminate(args) => done(commands::verbs::terminate(&args).await),

@@ -14,9 +14,14 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
     print(&format!("{text}\n"))
 }
 
+/// Whether a picture takes the place of the one before it.
+pub(crate) fn redraws() -> bool {
+    io::stdout().is_terminal()
+}
+
 /// Draws a picture anew where the last one was; below it where there is no terminal.
 pub(crate) fn redraw(text: &str) -> io::Result<()> {
-    if io::stdout().is_terminal() {
+    if redraws() {
         return print(&format!("\x1b[H\x1b[2J{text}"));
     }
     print(&format!("{text}\n"))

@@ -275,6 +275,16 @@ pub(crate) struct Wait {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Watch {
+    #[command(flatten)]
+    pub api: Api,
+    /// The Workflow's name, or @latest.
+    pub workflow: String,
+    #[command(flatten)]
+    pub tree: Tree,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Names {
     #[command(flatten)]
     pub api: Api,

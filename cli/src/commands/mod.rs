@@ -24,5 +24,6 @@ pub(crate) mod submit;
 pub(crate) mod test;
 pub(crate) mod verbs;
 pub(crate) mod wait;
+pub(crate) mod watch;
 pub(crate) mod webhook;
 pub(crate) mod why;

@@ -182,15 +182,25 @@ pub(crate) async fn wait_for(
 }
 
 /// Shows the tree each time it changes, until the end.
-async fn watch(operator: &Operator, name: &str, shown: &Tree) -> anyhow::Result<()> {
+pub(crate) async fn watch(operator: &Operator, name: &str, shown: &Tree) -> anyhow::Result<()> {
     let mut before = String::new();
+    let mut known = name.to_owned();
     loop {
-        let object = operator.get(name).await.map_err(explained)?;
+        let object = operator.get(&known).await.map_err(explained)?;
+        // The newest one now may not be the newest one later.
+        known = self::name(&object).to_owned();
         let text = get::picture(&object, None, shown)?;
         let done = is_done(&object);
-        if text != before || done {
+        // Below each other, pictures that differ by the time alone say nothing new.
+        let version = object.pointer("/metadata/resourceVersion");
+        let state = if output::redraws() {
+            text.clone()
+        } else {
+            version.map(Value::to_string).unwrap_or_default()
+        };
+        if state != before || done {
             output::redraw(&text)?;
-            before = text;
+            before = state;
         }
         if done {
             return Ok(());

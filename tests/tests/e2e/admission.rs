@@ -1,6 +1,7 @@
 //! The admission webhook on the way that every object takes: kubectl or a client, a real API server, our program.
 
 mod certificates;
+mod refusals;
 
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use tiphys_core::manifest;
 use tiphys_tests::ports::free_port;
 use tiphys_tests::{ApiServer, Tiphys, TiphysCommand, eventually_ok, temp_dir};
 
-use crate::crds::{api, create, examples, install, kubectl, manifests, object, said};
+use crate::crds::{api, create, install, kubectl, manifests, object, said};
+use crate::examples::examples;
 use crate::support::{LIMIT, NAMESPACE};
 
 const CONFIGURATION: &str = "webhook.tiphys.dev";
@@ -35,7 +37,12 @@ async fn register(client: &Client, port: u16) {
 }
 
 fn webhook(server: &ApiServer, port: u16) -> TiphysCommand {
+    webhook_with(server, port, "off")
+}
+
+fn webhook_with(server: &ApiServer, port: u16, admin: &str) -> TiphysCommand {
     Tiphys::command(["webhook", "--namespace", NAMESPACE, "--host", "127.0.0.1"])
+        .args(["--admin", admin])
         .args(["--listen", &format!("127.0.0.1:{port}")])
         .env("KUBECONFIG", server.kubeconfig_path())
 }
@@ -85,8 +92,11 @@ async fn objects_are_let_in_or_denied_with_every_reason() {
         .create(&PostParams::default(), &typed)
         .await
         .unwrap();
-    let port = free_port();
-    let mut process = webhook(&server, port).start();
+    let (port, admin) = (free_port(), free_port());
+    let mut process = webhook_with(&server, port, &format!("127.0.0.1:{admin}")).start();
+    process
+        .wait_until_ready(&format!("http://127.0.0.1:{admin}/readyz"), LIMIT)
+        .await;
     register(&client, port).await;
     asked(&client).await;
 
@@ -96,7 +106,8 @@ async fn objects_are_let_in_or_denied_with_every_reason() {
     only_the_spec_is_looked_at(&client).await;
     a_bus_stays_what_it_is(&client).await;
     the_examples_pass(&client).await;
-    the_rules_deny(&client).await;
+    refusals::are_denied(&client).await;
+    every_review_is_counted(admin).await;
 
     process.terminate();
     assert!(
@@ -121,6 +132,41 @@ fn everything_wrong_is_said_at_once(server: &ApiServer) {
     ] {
         assert!(said.contains(line), "{line}\n{said}");
     }
+}
+
+async fn every_review_is_counted(admin: u16) {
+    let answer = reqwest::get(format!("http://127.0.0.1:{admin}/metrics")).await;
+    let text = answer.unwrap().text().await.unwrap();
+    let sample = |name: &str| -> f64 {
+        let line = text.lines().find(|line| line.starts_with(name));
+        line.unwrap_or_else(|| panic!("{name}\n{text}"))
+            .rsplit_once(' ')
+            .unwrap()
+            .1
+            .parse()
+            .unwrap()
+    };
+    for kind in ["EventBus", "EventSource", "Sensor"] {
+        let verdict = |verdict: &str| {
+            sample(&format!(
+                "tiphys_webhook_requests_total{{kind=\"{kind}\",verdict=\"{verdict}\"}}"
+            ))
+        };
+        let all = verdict("allowed") + verdict("warned") + verdict("denied");
+        assert!(
+            verdict("allowed") > 0.0 && verdict("denied") > 0.0,
+            "{text}"
+        );
+        let times = format!("tiphys_webhook_request_duration_seconds_count{{kind=\"{kind}\"}}");
+        assert_eq!(sample(&times), all, "{text}");
+    }
+    let warned = "tiphys_webhook_requests_total{kind=\"EventBus\",verdict=\"warned\"}";
+    assert!(sample(warned) > 0.0, "{text}");
+    let failed = "tiphys_webhook_requests_total{kind=\"unknown\",verdict=\"failed\"}";
+    assert_eq!(sample(failed), 0.0, "{text}");
+    // It looks for the EventBuses of Sensors.
+    let found = "tiphys_api_requests_total{code=\"200\",method=\"GET\"}";
+    assert!(sample(found) > 0.0, "{text}");
 }
 
 fn warnings_arrive(server: &ApiServer) {
@@ -221,168 +267,6 @@ async fn the_examples_pass(client: &Client) {
     assert!(refused.is_empty(), "{refused:#?}");
 }
 
-/// Each for its own reason.
-async fn the_rules_deny(client: &Client) {
-    let dependency = |extra: Value| {
-        let mut spec = sensor("default");
-        let members = extra.as_object().unwrap().clone();
-        spec["dependencies"][0]
-            .as_object_mut()
-            .unwrap()
-            .extend(members);
-        spec
-    };
-    let trigger = |extra: Value| {
-        let mut spec = sensor("default");
-        spec["triggers"][0] = extra;
-        spec
-    };
-    let cases = [
-        ("EventBus", json!({}), "spec:"),
-        (
-            "EventBus",
-            json!({"nats": {"native": {}, "exotic": {"url": "nats://a", "clusterID": "c"}}}),
-            "spec.nats:",
-        ),
-        (
-            "EventBus",
-            json!({"nats": {"exotic": {"url": "nats://a"}}}),
-            "spec.nats.exotic.clusterID",
-        ),
-        (
-            "EventBus",
-            json!({"jetstream": {}}),
-            "spec.jetstream.version",
-        ),
-        (
-            "EventBus",
-            json!({"jetstream": {"version": "latest", "replicas": 2}}),
-            "spec.jetstream.replicas",
-        ),
-        (
-            "EventBus",
-            json!({"jetstreamExotic": {}}),
-            "spec.jetstreamExotic.url",
-        ),
-        ("EventBus", json!({"kafka": {}}), "spec.kafka.url"),
-        (
-            "EventSource",
-            json!({"webhook": {"e": {"port": "x", "endpoint": "/e"}}}),
-            "spec.webhook.e.port",
-        ),
-        (
-            "EventSource",
-            json!({"calendar": {"e": {}}}),
-            "spec.calendar.e",
-        ),
-        (
-            "EventSource",
-            json!({"calendar": {"e": {"schedule": "@daily"}}}),
-            "spec.calendar.e.schedule",
-        ),
-        (
-            "EventSource",
-            json!({"calendar": {"e": {"interval": "1s"}}, "webhook": {"e": {"port": "1", "endpoint": "/"}}}),
-            "spec",
-        ),
-        (
-            "EventSource",
-            json!({"kafka": {"e": {"url": "a:1", "topic": "t"}}}),
-            "spec.kafka.e",
-        ),
-        (
-            "EventSource",
-            json!({"file": {"e": {"watchPathConfig": {"directory": "rel", "path": "x"}}}}),
-            "spec.file.e",
-        ),
-        (
-            "Sensor",
-            json!({"dependencies": [], "triggers": []}),
-            "spec.triggers",
-        ),
-        (
-            "Sensor",
-            dependency(json!({"name": ""})),
-            "spec.dependencies[0].name",
-        ),
-        (
-            "Sensor",
-            dependency(json!({"filters": {"context": {}}})),
-            "spec.dependencies[0].filters.context",
-        ),
-        (
-            "Sensor",
-            dependency(json!({"filters": {"time": {"start": "00:00:00", "stop": "00:00:00"}}})),
-            "spec.dependencies[0].filters.time",
-        ),
-        (
-            "Sensor",
-            dependency(
-                json!({"filters": {"time": {"start": "00:00:00", "stop": "06:00:00", "timezone": "No/Where"}}}),
-            ),
-            "timezone",
-        ),
-        (
-            "Sensor",
-            dependency(
-                json!({"filters": {"data": [{"path": "a", "type": "string", "value": [""]}]}}),
-            ),
-            "spec.dependencies[0].filters.data[0].value",
-        ),
-        (
-            "Sensor",
-            dependency(json!({"filters": {"exprs": [{"expr": "", "fields": []}]}})),
-            "spec.dependencies[0].filters.exprs[0]",
-        ),
-        ("Sensor", trigger(json!({})), "spec.triggers[0].template"),
-        (
-            "Sensor",
-            trigger(
-                json!({"template": {"name": "t", "log": {}, "conditionsReset": [{"byTime": {"cron": "a * * * *"}}]}}),
-            ),
-            "conditionsReset[0].byTime.cron",
-        ),
-        (
-            "Sensor",
-            trigger(
-                json!({"template": {"name": "t", "log": {}}, "dlqTrigger": {"template": {"name": "u", "log": {}}, "atLeastOnce": false}, "atLeastOnce": false}),
-            ),
-            "spec.triggers[0]",
-        ),
-        (
-            "Sensor",
-            trigger(json!({"template": {"name": "t", "k8s": {"operation": "create"}}})),
-            "spec.triggers[0].template.k8s.source",
-        ),
-        (
-            "Sensor",
-            trigger(
-                json!({"template": {"name": "t", "http": {"url": "http://a", "parameters": [{}]}}}),
-            ),
-            "spec.triggers[0].template.http.parameters[0]",
-        ),
-        (
-            "Sensor",
-            trigger(json!({"template": {"name": "t", "kafka": {"url": "a:1", "topic": "t"}}})),
-            "spec.triggers[0].template.kafka.payload",
-        ),
-        (
-            "Sensor",
-            trigger(json!({"template": {"name": "t", "email": {"host": "h", "port": 70000}}})),
-            "spec.triggers[0].template.email.port",
-        ),
-    ];
-    let mut wrong = Vec::new();
-    for (kind, spec, path) in cases {
-        let shown = spec.to_string();
-        match create(&api(client, kind), &object(kind, "refused", spec)).await {
-            Err(kube::Error::Api(status)) if status.message.contains(path) => {}
-            other => wrong.push(format!("{kind} {shown} wants {path}: {other:?}")),
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
 /// A program that could not start says what to do about it.
 #[tokio::test]
 async fn a_webhook_that_cannot_start_says_why() {
@@ -395,7 +279,7 @@ async fn a_webhook_that_cannot_start_says_why() {
         (vec!["--cert", "a.crt", "--key", "a.key"], "a.crt"),
         (vec!["--listen", "nowhere"], "--listen"),
     ] {
-        let output = Tiphys::command(["webhook"])
+        let output = Tiphys::command(["webhook", "--admin", "off"])
             .args(args)
             .env("KUBECONFIG", &config)
             .output(Duration::from_secs(60))

@@ -8,10 +8,10 @@ use std::time::Duration;
 use kube::api::{DynamicObject, ListParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use tiphys_core::manifest;
 use tiphys_tests::argo_crds::{apply_crds, argo};
 use tiphys_tests::{ApiServer, eventually_ok};
 
+use crate::examples::examples;
 use crate::support::NAMESPACE;
 
 /// An API server on a busy machine takes seconds to serve a new definition.
@@ -103,47 +103,6 @@ pub(crate) async fn create(
     };
     let object = serde_json::from_value(object.clone()).map_err(kube::Error::SerdeError)?;
     objects.create(&dry, &object).await
-}
-
-/// Every EventBus, EventSource and Sensor of the shared examples, where they are, and of our own.
-pub(crate) fn examples() -> Vec<(String, Value)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut found = Vec::new();
-    for folder in [root.join("../shared/data"), root.join("examples")] {
-        if folder.is_dir() {
-            collect(&folder, &mut found);
-        }
-    }
-    assert!(found.len() >= 3, "the examples of this repository");
-    found
-}
-
-fn collect(folder: &Path, found: &mut Vec<(String, Value)>) {
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    paths.sort();
-    for path in paths {
-        if path.is_dir() {
-            collect(&path, found);
-            continue;
-        }
-        let yaml = path
-            .extension()
-            .is_some_and(|extension| extension == "yaml" || extension == "yml");
-        if !yaml {
-            continue;
-        }
-        let text = std::fs::read_to_string(&path).unwrap();
-        for document in manifest::parse(&text).unwrap() {
-            if KINDS.contains(&document.kind()) {
-                let mut object = document.object;
-                object["metadata"]["namespace"] = json!(NAMESPACE);
-                found.push((path.display().to_string(), object));
-            }
-        }
-    }
 }
 
 #[tokio::test]

@@ -193,6 +193,14 @@ fn families() -> String {
     drop(metrics.trigger("ns", "sensor", "trigger"));
     drop(metrics.bus_up("ns", "bus", "kind", "durability"));
     drop(metrics.bus_lost("ns", "bus"));
+    drop((
+        metrics.looks("kind"),
+        metrics.queue(),
+        metrics.objects("kind"),
+    ));
+    drop((metrics.leader(), metrics.watch_interruptions("kind")));
+    drop((metrics.reviews("kind"), metrics.reviews_failed()));
+    drop(metrics.api_requests("GET", "200"));
     let text = metrics.text().unwrap();
     let mut table = String::from("| metric | type | labels | what |\n|---|---|---|---|\n");
     let mut help = String::new();
@@ -237,7 +245,8 @@ fn the_page_of_metrics_has_those_of_the_program() {
         panic!("docs/metrics.md is written anew, commit it");
     }
     // A family without a sample is in no text: the names in the source tell whether one is forgotten above.
-    let source = std::fs::read_to_string(root().join("core/src/metrics.rs")).unwrap();
+    let read = |file: &str| std::fs::read_to_string(root().join(file)).unwrap();
+    let source = read("core/src/metrics.rs") + &read("core/src/metrics/control.rs");
     for name in source.split('"').skip(1).step_by(2) {
         let word = name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
         if word && (name.starts_with("tiphys_") || name.starts_with("argo_events_")) {

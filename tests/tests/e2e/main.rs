@@ -32,6 +32,7 @@ mod crds;
 mod decisions;
 mod delivery;
 mod docs;
+mod examples;
 mod faults;
 mod git_ssh;
 mod inside;

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod local;
+mod logs;
 mod sensor;
 
 use kube::Api;

@@ -19,13 +19,13 @@ use crate::scene::send;
 use crate::support::{LIMIT, NAMESPACE, wait_for_workflows};
 
 /// One replica.
-struct Replica {
-    pod: Pod,
+pub(crate) struct Replica {
+    pub(crate) pod: Pod,
     address: Ipv4Addr,
 }
 
 impl Replica {
-    async fn start(ground: &Ground, name: &str) -> Self {
+    pub(crate) async fn start(ground: &Ground, name: &str) -> Self {
         let address = own_address();
         let command = Tiphys::command(["controller", "--pooled", "-n", NAMESPACE])
             .args(["--bind", &address.to_string(), "--lease-duration", "3s"])
@@ -43,7 +43,7 @@ impl Replica {
     }
 
     /// Waits until it takes an event.
-    async fn takes(&self, port: u16, message: &str) {
+    pub(crate) async fn takes(&self, port: u16, message: &str) {
         let http = http_client(None);
         let what = format!("{} to take {message:?}", self.url(port));
         eventually(&what, LIMIT, async || {
@@ -55,7 +55,7 @@ impl Replica {
 }
 
 impl Ground {
-    async fn pool_bus(&self) {
+    pub(crate) async fn pool_bus(&self) {
         let url = self.nats.url();
         self.apply(
             "EventBus",
@@ -66,7 +66,7 @@ impl Ground {
     }
 
     /// Where the Service of an EventSource leads, once it is there.
-    async fn service(&self, namespace: &str, name: &str) -> (u16, Service) {
+    pub(crate) async fn service(&self, namespace: &str, name: &str) -> (u16, Service) {
         let api = Api::<Service>::namespaced(self.client.clone(), namespace);
         let service = format!("{name}-eventsource-svc");
         eventually_ok(&format!("Service {service}"), LIMIT, async || {
@@ -86,7 +86,7 @@ impl Ground {
     }
 
     /// Waits until a condition of an object says this.
-    async fn says(&self, kind: &str, name: &str, condition: &str, text: &str) {
+    pub(crate) async fn says(&self, kind: &str, name: &str, condition: &str, text: &str) {
         let what = format!("{kind} {name}: {condition} {text}");
         eventually_ok(&what, LIMIT, async || {
             let object = self

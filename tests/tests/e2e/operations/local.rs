@@ -302,6 +302,8 @@ async fn refusals(run: &LocalRun, files: &TempDir) {
         ),
         (&["retry", "@latest"], "no workflows in namespace"),
         (&["wait", "nosuch"], "no workflow \"nosuch\" in namespace"),
+        (&["wait", "nosuch"], "no workflow \"nosuch\" in namespace"),
+        (&["watch", "nosuch"], "no workflow \"nosuch\" in namespace"),
         (&["submit", &other], "No Workflow found in given files"),
         (&["submit", "/nosuch.yaml"], "cannot read /nosuch.yaml"),
         (&["submit", "--from", "pod/x"], "invalid kind \"pod\""),

@@ -4,8 +4,11 @@
 mod buses;
 mod flow;
 mod leading;
+mod left;
+mod measures;
 mod objects;
 mod references;
+mod restart;
 mod scale;
 
 use k8s_openapi::api::apps::v1::Deployment;
