@@ -272,11 +272,12 @@ impl Link {
         let mut attempt = 0_u32;
         loop {
             while happened.try_recv().is_ok() {}
-            if self.visiting {
+            let connected = client.connection_state() == async_nats::connection::State::Connected;
+            if connected && self.visiting {
                 self.report(Health::Connected);
                 return;
             }
-            let found = if client.connection_state() == async_nats::connection::State::Connected {
+            let found = if connected {
                 let found = stream::ensure(context, &self.config).await;
                 let found = found.and_then(|info| stream::check(&info).map(|()| info));
                 // Without JetStream nobody answers, which tells less than the server's greeting.
