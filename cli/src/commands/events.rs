@@ -136,9 +136,13 @@ pub(crate) async fn run(args: &Events) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     show(args, &found, true)?;
+    // One for all turns of the loop: a signal that comes during a look is not lost.
+    let stop = signals::stop();
+    tokio::pin!(stop);
     loop {
         tokio::select! {
-            () = signals::stop() => return Ok(ExitCode::SUCCESS),
+            biased;
+            () = &mut stop => return Ok(ExitCode::SUCCESS),
             () = tokio::time::sleep(LOOK) => {}
         }
         let mut found = Vec::new();

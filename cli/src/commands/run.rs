@@ -31,6 +31,7 @@ pub(crate) async fn run(args: Run, set_log_level: Reload) -> anyhow::Result<Exit
     let ports = ports(&args.publish, &args.bind)?;
     let loaded = files::load(&args.paths)?;
     let objects = report(&loaded, &args.namespace);
+    let refused = refused(&loaded);
     anyhow::ensure!(
         objects > 0,
         "none of the objects can run; `tiphys lint` shows every problem"
@@ -74,7 +75,7 @@ pub(crate) async fn run(args: Run, set_log_level: Reload) -> anyhow::Result<Exit
         admin::spawn(listener, metrics, state, Arc::from(set_log_level), &tasks);
     }
     let ended = tokio::select! {
-        ended = follow(&args, &local, &mut session) => ended,
+        ended = follow(&args, &local, &mut session, refused) => ended,
         never = connect::recorded(&args.data_dir, &record, written) => match never {},
     };
     connect::forget(&args.data_dir);
@@ -139,7 +140,12 @@ pub(crate) fn ports(publish: &[String], bind: &str) -> anyhow::Result<PortMap> {
 }
 
 /// Keeps the objects in step with the files until a signal or a failure.
-async fn follow(args: &Run, local: &Local, session: &mut Session) -> anyhow::Result<()> {
+async fn follow(
+    args: &Run,
+    local: &Local,
+    session: &mut Session,
+    refused: usize,
+) -> anyhow::Result<()> {
     let (changed, mut changes) = mpsc::unbounded_channel();
     let watcher = if args.no_reload {
         None
@@ -148,12 +154,16 @@ async fn follow(args: &Run, local: &Local, session: &mut Session) -> anyhow::Res
     };
     let mut state = local.host().state();
     let mut announced = false;
+    // One for all turns of the loop: a signal that comes during a reload is not lost.
+    let stop = signals::stop();
+    tokio::pin!(stop);
     loop {
         tokio::select! {
-            () = signals::stop() => return Ok(()),
+            biased;
+            () = &mut stop => return Ok(()),
             failed = local.failed() => return Err(failed.into()),
             Ok(()) = state.changed(), if !announced => {
-                announced = announce(&state.borrow_and_update());
+                announced = announce(&state.borrow_and_update(), refused);
             }
             Some(()) = changes.recv(), if watcher.is_some() => {
                 settle(&mut changes).await;
@@ -163,13 +173,13 @@ async fn follow(args: &Run, local: &Local, session: &mut Session) -> anyhow::Res
     }
 }
 
-/// Says once that everything is up that can be.
-fn announce(snapshot: &Snapshot) -> bool {
+/// Says once that everything is up that can be; `refused` objects have been told of already and are not there.
+fn announce(snapshot: &Snapshot, refused: usize) -> bool {
     if !snapshot.not_ready().is_empty() {
         return false;
     }
     let never = snapshot.objects.values().filter(|state| !state.ready);
-    match never.count() {
+    match never.count() + refused {
         0 => output::note("ready; Ctrl-C stops"),
         1 => output::note("ready, but for one object that cannot run; Ctrl-C stops"),
         count => output::note(&format!(
@@ -202,6 +212,12 @@ async fn reload(args: &Run, local: &Local, session: &mut Session) {
         .bring(&good(&loaded), Some(local.host()), whole(&loaded))
         .await
         .log();
+}
+
+/// How many objects have errors, a file that cannot be read being one.
+fn refused(loaded: &[Loaded]) -> usize {
+    let unread = loaded.iter().filter(|file| file.documents.is_err()).count();
+    unread + count(loaded).saturating_sub(good(loaded).len())
 }
 
 /// Whether the files say everything: one that is broken for a moment must not take its objects away.
