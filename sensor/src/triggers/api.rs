@@ -282,8 +282,6 @@ impl Ask<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn a_refusal_names_the_right_that_is_missing() {
         for (message, right) in [
