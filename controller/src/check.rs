@@ -81,7 +81,16 @@ pub fn check(document: &Document, problems: &mut Problems) -> Option<Checked> {
         }
         "EventSource" => {
             let spec: EventSourceSpec = typed(document, problems)?;
-            problems.at("spec", |problems| spec.validate(problems));
+            let mut own = Problems::default();
+            spec.validate(&mut own);
+            if !own.has_errors() {
+                for (kind, name, reason) in spec.cannot_run() {
+                    own.at(kind, |own| {
+                        own.at(&name, |own| own.warning(format!("does not run: {reason}")));
+                    });
+                }
+            }
+            problems.at("spec", |problems| problems.extend(own));
             Some(Checked::EventSource(Box::new(spec)))
         }
         "Sensor" => {

@@ -142,7 +142,7 @@ pub(crate) fn examine(loaded: &[Loaded], default_namespace: &str) -> (Vec<Findin
     (findings, number)
 }
 
-fn finding(file: &Loaded, document: &Document, problem: Problem) -> Finding {
+pub(crate) fn finding(file: &Loaded, document: &Document, problem: Problem) -> Finding {
     Finding {
         file: file.path.display().to_string(),
         position: document.position(&problem.path),

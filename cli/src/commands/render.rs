@@ -8,10 +8,11 @@ use bytes::Bytes;
 use serde_json::Value;
 use tiphys_controller::check::{self, Checked};
 use tiphys_core::manifest::Document;
-use tiphys_core::{Event, Problems, envelope};
+use tiphys_core::{Event, Problems, Severity, envelope};
 use tiphys_sensor::{DryRun, Sensor, SensorObject, TriggerReport, Verdict, dry_run};
 
 use crate::args::Render;
+use crate::commands::lint;
 use crate::files;
 use crate::output::{self, Format};
 
@@ -54,22 +55,31 @@ pub(crate) fn run(args: &Render) -> anyhow::Result<ExitCode> {
 /// The one Sensor that is meant.
 fn sensor(args: &Render) -> anyhow::Result<SensorObject> {
     let loaded = files::load(std::slice::from_ref(&args.file))?;
-    let mut sensors: Vec<(Sensor, &Document, Problems)> = Vec::new();
+    let mut sensors: Vec<(Option<Sensor>, &Document, String)> = Vec::new();
     for file in &loaded {
         let documents = match &file.documents {
             Ok(documents) => documents,
-            Err(error) => bail!("{}: not YAML: {error}", file.path.display()),
+            Err(error) => {
+                let line = error.position.map_or(1, |at| at.line);
+                bail!("{}:{line}: not YAML: {error}", file.path.display());
+            }
         };
         for document in documents
             .iter()
             .filter(|document| document.kind() == "Sensor")
         {
             let mut problems = Problems::default();
-            if let Some(Checked::Sensor(sensor)) = check::check(document, &mut problems) {
-                sensors.push((*sensor, document, problems));
-            } else {
-                bail!("{}: {}", args.file.display(), problems.errors());
-            }
+            let sensor = match check::check(document, &mut problems) {
+                Some(Checked::Sensor(sensor)) => Some(*sensor),
+                _ => None,
+            };
+            let wrong: Vec<_> = problems
+                .list()
+                .iter()
+                .filter(|problem| problem.severity == Severity::Error)
+                .map(|problem| lint::text(&lint::finding(file, document, problem.clone())))
+                .collect();
+            sensors.push((sensor, document, wrong.join("\n")));
         }
     }
     if let Some(name) = &args.sensor {
@@ -84,16 +94,13 @@ fn sensor(args: &Render) -> anyhow::Result<SensorObject> {
         "the file has several Sensors; choose one with --sensor: {}",
         names.join(", ")
     );
-    let (sensor, _, problems) = sensors
+    let (sensor, _, wrong) = sensors
         .pop()
         .with_context(|| format!("{} has no such Sensor", args.file.display()))?;
-    anyhow::ensure!(
-        !problems.has_errors(),
-        "{}: {}",
-        args.file.display(),
-        problems.errors()
-    );
-    Ok(SensorObject::new(sensor, &args.namespace))
+    match sensor {
+        Some(sensor) if wrong.is_empty() => Ok(SensorObject::new(sensor, &args.namespace)),
+        _ => bail!("the Sensor has errors\n{wrong}"),
+    }
 }
 
 /// An event from a file: a whole CloudEvent where it is one, else its payload.
