@@ -58,7 +58,9 @@ pub(in super::super) fn volumes(look: &Look<'_>, places: &mut Vec<Place>) {
         }
         let volumes = template.get("volumes");
         for volume in volumes.iter().flat_map(Part::items) {
-            let found = OWNED_VOLUMES.into_iter().filter_map(|kind| volume.get(kind));
+            let found = OWNED_VOLUMES
+                .into_iter()
+                .filter_map(|kind| volume.get(kind));
             places.extend(found.map(|part| Place::at(part.path)));
         }
     }
