@@ -22,9 +22,6 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// Between two looks at least. It is part of the error of whatever is timed by looking.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// Looking takes time on a processor that what is looked at may need: it is done at most so often in the whole wait.
-const LOOKS: u32 = 100;
-
 /// The program that is measured, built beside this one.
 fn tiphys() -> anyhow::Result<PathBuf> {
     let program = own()?.with_file_name("tiphys");
@@ -183,11 +180,22 @@ impl Tiphys {
             .await
     }
 
-    /// Waits until so many events have fired.
+    /// Waits until so many events have fired. Looking takes time on a processor that the firings need: from one look to
+    /// the next passes half of the time that the rest will take at the present speed.
     pub(crate) async fn wait_fired(&mut self, count: usize) -> anyhow::Result<()> {
         let what = format!("{count} firings");
+        let mut first = None;
         self.wait(&what, async |tiphys| {
-            Ok(tiphys.fired().await.is_some_and(|fired| fired >= count))
+            let fired = tiphys.fired().await.unwrap_or(0);
+            let (begun, before) = *first.get_or_insert((Instant::now(), fired));
+            let (done, left) = (fired - before, count.saturating_sub(fired));
+            if let Ok(done) = u32::try_from(done)
+                && done > 0
+            {
+                let each = begun.elapsed() / done;
+                tokio::time::sleep(each * u32::try_from(left / 2)?).await;
+            }
+            Ok(left == 0)
         })
         .await
     }
@@ -208,7 +216,7 @@ impl Tiphys {
                 "waited {LIMIT:?} for {what}; tiphys said\n{}",
                 self.said()
             );
-            tokio::time::sleep(LOOK.max(begun.elapsed() / LOOKS)).await;
+            tokio::time::sleep(LOOK).await;
         }
         Ok(())
     }
