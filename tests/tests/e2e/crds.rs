@@ -288,6 +288,21 @@ async fn the_definitions_take_every_example_whole_and_refuse_only_closed_values(
             "spec.resource.e.eventTypes[0]",
         ),
         (
+            "EventSource",
+            json!({"kafka": {"e": {"sasl": {"mechanism": "MAGIC"}}}}),
+            "spec.kafka.e.sasl.mechanism",
+        ),
+        (
+            "EventSource",
+            json!({"sftp": {"e": {"address": "a"}}}),
+            "spec.sftp.e.address",
+        ),
+        (
+            "Sensor",
+            json!({"dependencies": [{"filters": {"data": [{"comparator": "~"}]}}]}),
+            "spec.dependencies[0].filters.data[0].comparator",
+        ),
+        (
             "Sensor",
             json!({"dependencies": [{"filters": {"dataLogicalOperator": "xor"}}], "triggers": "no"}),
             "spec.dependencies[0].filters.dataLogicalOperator",
