@@ -111,8 +111,6 @@ impl Kubelet {
     ///
     /// When the API server does not take it.
     pub async fn run(&self, namespace: &str, name: &str, metadata: Value, containers: &[&str]) {
-        let mut metadata = metadata;
-        metadata["name"] = json!(name);
         let list: Vec<Value> = containers
             .iter()
             .map(|name| json!({ "name": name, "image": "any" }))
@@ -121,7 +119,8 @@ impl Kubelet {
             "apiVersion": "v1", "kind": "Pod", "metadata": metadata,
             "spec": { "nodeName": NODE, "containers": list },
         });
-        let pod: Pod = serde_json::from_value(pod).expect("it is a pod");
+        let mut pod: Pod = serde_json::from_value(pod).expect("it is a pod");
+        pod.metadata.name = Some(name.to_owned());
         let api = Api::<Pod>::namespaced(self.client.clone(), namespace);
         api.create(&PostParams::default(), &pod)
             .await

@@ -12,7 +12,7 @@ use tiphys_workflow::operations::{Draft, OperationArgs, OperationError, Origin, 
 use super::object::{Create, create};
 use super::template::{Head, ObjectTemplate};
 use super::world::World;
-use super::{Action, BuildContext, Effect, FireError, Fired, Firing};
+use super::{Action, BuildContext, Effect, FireError, Firing};
 use crate::artifacts::{Found, Source};
 use crate::spec::{ArtifactSpec, FileSourceSpec, UrlSourceSpec};
 

@@ -4,7 +4,7 @@ use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, P
 use serde_json::{Value, json};
 use tiphys_core::tasks::chain;
 
-use super::*;
+use crate::triggers::Fired;
 use crate::triggers::scene::Scene;
 
 impl Scene {
