@@ -142,9 +142,10 @@ mod tests {
     async fn bytes_that_are_no_text_and_lines_without_end_are_printed() {
         let lines = merged(&[("a", b"2026-01-01T00:00:01Z \xff\xfe\nno time")]).await;
         assert_eq!(lines, ["a: \u{fffd}\u{fffd}", "a: no time"]);
-        let endless = vec![b'x'; (LONGEST as usize) + 3];
+        let longest = usize::try_from(LONGEST).unwrap();
+        let endless = vec![b'x'; longest + 3];
         let lines = merged(&[("a", &endless)]).await;
         let lengths: Vec<usize> = lines.iter().map(String::len).collect();
-        assert_eq!(lengths, [LONGEST as usize + 3, 6]);
+        assert_eq!(lengths, [longest + 3, 6]);
     }
 }
