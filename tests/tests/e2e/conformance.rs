@@ -463,11 +463,11 @@ async fn conforms(inside: Inside) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_tables_hold_on_the_embedded_bus() {
-    conforms(Inside::embedded()).await;
+    Box::pin(conforms(Inside::embedded())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_tables_hold_on_a_nats_server() {
     let (_nats, inside) = Inside::on_nats().await;
-    conforms(inside).await;
+    Box::pin(conforms(inside)).await;
 }
