@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use tiphys_core::Event;
 use tiphys_core::tasks::chain;
 use tiphys_lang::condition::Condition;
@@ -74,8 +76,25 @@ pub struct FiringReport {
     /// What it would do with it, as `update ConfigMap ns/name`; empty where the effect says it all.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub action: String,
-    /// The object, request or message as JSON, or why there is none.
+    /// The object, request or message as JSON, or why there is none: written as `effect` or as `error`.
+    #[serde(flatten, serialize_with = "outcome")]
     pub effect: Result<String, String>,
+}
+
+fn outcome<S: Serializer>(
+    effect: &Result<String, String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(1))?;
+    match effect {
+        // As it is, so that every digit stays.
+        Ok(text) => match serde_json::from_str::<&RawValue>(text) {
+            Ok(json) => map.serialize_entry("effect", json)?,
+            Err(_) => map.serialize_entry("effect", text)?,
+        },
+        Err(reason) => map.serialize_entry("error", reason)?,
+    }
+    map.end()
 }
 
 impl DryRun {
@@ -376,6 +395,11 @@ triggers:
         let object = run.triggers[0].firings[0].effect.clone().unwrap();
         assert!(object.contains(r#""level":"9007199254740993""#), "{object}");
         assert!(object.contains(r#""namespace":"ns""#), "{object}");
+        let written = serde_json::to_string(&run).unwrap();
+        assert!(
+            written.contains(&format!(r#""effect":{object}"#)),
+            "{written}"
+        );
         let error = run.triggers[1].error.as_deref();
         assert_eq!(error, Some("trigger kind `kafka` is not supported yet"));
     }

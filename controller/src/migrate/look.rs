@@ -6,23 +6,6 @@ use tiphys_core::{Path, Problem};
 
 use crate::check::Checked;
 
-/// The kinds of trigger, in the order in which the first one fires.
-const KINDS: [&str; 14] = [
-    "k8s",
-    "argoWorkflow",
-    "http",
-    "awsLambda",
-    "azureEventHubs",
-    "azureServiceBus",
-    "kafka",
-    "pulsar",
-    "nats",
-    "slack",
-    "openWhisk",
-    "custom",
-    "log",
-    "email",
-];
 /// The members of an EventSource's spec that are no kind of source.
 const NOT_SOURCES: [&str; 4] = ["eventBusName", "replicas", "template", "service"];
 
@@ -131,7 +114,7 @@ impl<'a> Look<'a> {
                 next = part.get("dlqTrigger");
                 let template = part.get("template");
                 let action = template.and_then(|template| {
-                    let mut kinds = KINDS.into_iter();
+                    let mut kinds = tiphys_sensor::triggers::KINDS.into_iter();
                     kinds.find_map(|kind| Some((kind, template.get(kind)?)))
                 });
                 found.push(Trigger { part, action });

@@ -5,6 +5,24 @@ use tiphys_core::Problems;
 use super::{Action, BuildContext, FireError};
 use crate::spec::{Scope, TriggerTemplateSpec};
 
+/// Every kind by its name in a trigger's template, in the order in which the first one wins.
+pub const KINDS: [&str; 14] = [
+    "k8s",
+    "argoWorkflow",
+    "http",
+    "awsLambda",
+    "azureEventHubs",
+    "azureServiceBus",
+    "kafka",
+    "pulsar",
+    "nats",
+    "slack",
+    "openWhisk",
+    "custom",
+    "log",
+    "email",
+];
+
 /// The kinds that this build runs; the others are read and checked.
 const RUNNING: [&str; 4] = ["k8s", "argoWorkflow", "http", "log"];
 
@@ -31,23 +49,23 @@ pub(super) fn names(spec: &TriggerTemplateSpec) -> Vec<&'static str> {
         azure_service_bus,
         email,
     } = spec;
-    let kinds = [
-        ("k8s", k8s.is_some()),
-        ("argoWorkflow", argo_workflow.is_some()),
-        ("http", http.is_some()),
-        ("awsLambda", aws_lambda.is_some()),
-        ("azureEventHubs", azure_event_hubs.is_some()),
-        ("azureServiceBus", azure_service_bus.is_some()),
-        ("kafka", kafka.is_some()),
-        ("pulsar", pulsar.is_some()),
-        ("nats", nats.is_some()),
-        ("slack", slack.is_some()),
-        ("openWhisk", open_whisk.is_some()),
-        ("custom", custom.is_some()),
-        ("log", log.is_some()),
-        ("email", email.is_some()),
+    let present = [
+        k8s.is_some(),
+        argo_workflow.is_some(),
+        http.is_some(),
+        aws_lambda.is_some(),
+        azure_event_hubs.is_some(),
+        azure_service_bus.is_some(),
+        kafka.is_some(),
+        pulsar.is_some(),
+        nats.is_some(),
+        slack.is_some(),
+        open_whisk.is_some(),
+        custom.is_some(),
+        log.is_some(),
+        email.is_some(),
     ];
-    let set = kinds.into_iter();
+    let set = KINDS.into_iter().zip(present);
     set.filter_map(|(name, present)| present.then_some(name))
         .collect()
 }
@@ -124,22 +142,7 @@ mod tests {
 
     #[test]
     fn lint_warns_of_the_kinds_that_do_not_run_and_of_no_other() {
-        for kind in [
-            "k8s",
-            "argoWorkflow",
-            "http",
-            "log",
-            "awsLambda",
-            "azureEventHubs",
-            "azureServiceBus",
-            "kafka",
-            "pulsar",
-            "nats",
-            "slack",
-            "openWhisk",
-            "custom",
-            "email",
-        ] {
+        for kind in KINDS {
             let spec: TriggerTemplateSpec = yaml(&format!("name: t\n{kind}: {{}}"));
             let scope = Scope {
                 dependencies: &[],

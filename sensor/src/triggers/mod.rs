@@ -55,6 +55,7 @@ pub use error::{FireError, Fired};
 pub use http::{HttpSpec, SecureHeaderSpec, ValueFromSpec};
 pub use k8s::K8sSpec;
 pub use kafka::{KafkaSpec, SchemaRegistrySpec};
+pub use kinds::KINDS;
 pub use log::LogSpec;
 pub use nats::{NatsAuthSpec, NatsSpec};
 pub(crate) use object::digest;

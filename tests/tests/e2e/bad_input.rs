@@ -21,7 +21,7 @@ const WRONG: [(&str, &str, &str); 6] = [
     (
         "type.yaml",
         "apiVersion: argoproj.io/v1alpha1\nkind: EventSource\nmetadata: {name: type}\nspec:\n  webhook:\n    a:\n      endpoint: [1]\n      port: \"12000\"\n",
-        "type.yaml:7:17: error: spec.webhook.a.endpoint: must be text, not sequence",
+        "type.yaml:7:17: error: spec.webhook.a.endpoint: must be text, not a list",
     ),
     (
         "condition.yaml",
@@ -36,7 +36,7 @@ const WRONG: [(&str, &str, &str); 6] = [
     (
         "nameless.yaml",
         "apiVersion: argoproj.io/v1alpha1\nkind: Sensor\nspec: {}\n",
-        "nameless.yaml:1:1: error: metadata: must be set",
+        "nameless.yaml:1:1: error: metadata: must be set, with a name in it",
     ),
     (
         "text.yaml",
@@ -77,6 +77,11 @@ async fn each_wrong_file_is_named_with_its_place_and_the_others_run() {
         let wanted = wanted.replace('"', "\\\"");
         assert!(run.said().contains(&wanted), "{wanted}\n{}", run.said());
     }
+    // A file that is no YAML counts as one object.
+    let process = run.process.as_mut().unwrap();
+    process
+        .wait_for_line("ready, but for 7 objects that cannot run", LIMIT)
+        .await;
     run.accounted("out", 1).await;
 }
 

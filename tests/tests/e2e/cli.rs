@@ -74,7 +74,7 @@ async fn the_examples_have_no_errors_and_lint_speaks_to_people_and_programs() {
 
 #[tokio::test]
 async fn all_examples_lint_without_an_error() {
-    let lint = tiphys(&["lint", folder("../examples").to_str().unwrap()]).await;
+    let lint = tiphys(&["lint", folder("examples").to_str().unwrap()]).await;
     assert_eq!(lint.code, Some(0), "{}", lint.stdout);
 }
 
@@ -150,7 +150,9 @@ async fn render_prints_what_would_be_made_or_why_nothing_would() {
     }
     let json = tiphys(&["render", sensor, "--event", &given, "-o", "json"]).await;
     assert_eq!(json.code, Some(0), "{json:?}");
-    serde_json::from_str::<Value>(&json.stdout).unwrap();
+    let report: Value = serde_json::from_str(&json.stdout).unwrap();
+    let effect = &report["triggers"][0]["firings"][0]["effect"];
+    assert_eq!(effect["kind"], "Workflow", "{report}");
 
     let text = std::fs::read_to_string(&path).unwrap();
     let filtered = home.path().join("sensor.yaml");

@@ -24,7 +24,7 @@ use crate::operator::workload::{Workload, service_of};
 use crate::pooled::{Pool, ports, service};
 
 pub(super) async fn look(context: &Context, pool: &Pool, view: &ObjectView, outcome: &mut Outcome) {
-    let known = &view.known;
+    let mut known = Known::clone(&view.known);
     let mut conditions = Conditions::new(known.key.kind);
     let state = pool.state(&known.key);
     let hosted = match &state {
@@ -32,89 +32,51 @@ pub(super) async fn look(context: &Context, pool: &Pool, view: &ObjectView, outc
         Some(state) if state.ready => Said::yes(&state.reason, &state.message),
         Some(state) => Said::no(&state.reason, &state.message),
     };
-    let (service, cannot) = match check(known, &mut conditions) {
-        Checkup::Runs(runnable) => (runnable.service, false),
-        Checkup::Unsupported => (None, true),
-        Checkup::Wrong => {
-            let waits = Said::unknown("Waiting", "the spec has problems, so nothing is hosted");
-            conditions.say("Deployed", waits);
-            return report(
-                context,
-                known,
-                &conditions,
-                conditions.ready(hosted),
-                None,
-                outcome,
-            )
-            .await;
-        }
-    };
-    if cannot {
-        let no = Said::no(
-            "NotSupported",
-            "nothing of it can run, so nothing is hosted",
-        );
-        conditions.say("Deployed", no);
-        return report(
-            context,
-            known,
-            &conditions,
-            conditions.ready(hosted),
-            None,
-            outcome,
-        )
-        .await;
-    }
-    let config = match usable_bus(view) {
-        Ok(config) => config,
-        Err(said) => {
-            conditions.say("Deployed", said);
-            return report(
-                context,
-                known,
-                &conditions,
-                conditions.ready(hosted),
-                None,
-                outcome,
-            )
-            .await;
-        }
-    };
-    let known = match write_ports(context, known, &view.pool_ports).await {
-        Ok(known) => known,
-        Err(error) => {
-            let message = format!("cannot write down its ports: {}", sentence(&error));
-            conditions.say("Deployed", Said::no("PortsFailed", message));
-            outcome.next = Next::Retry;
-            return report(
-                context,
-                known,
-                &conditions,
-                conditions.ready(hosted),
-                None,
-                outcome,
-            )
-            .await;
-        }
-    };
     // Whoever sends to the Service must find somebody: it leads here once somebody listens.
     let listens = state.is_some_and(|state| state.reason != "NoPort");
-    if listens {
-        let made = make(context, pool, view, service, &config, outcome).await;
-        conditions.say("Deployed", made);
-    } else {
-        let waits = Said::unknown("Starting", "the pool is taking it up");
-        conditions.say("Deployed", waits);
+    let said = match check(&known, &mut conditions) {
+        Checkup::Runs(runnable) => {
+            let service = runnable.service;
+            deploy(context, pool, view, listens, service, &mut known, outcome).await
+        }
+        Checkup::Unsupported => Said::no(
+            "NotSupported",
+            "nothing of it can run, so nothing is hosted",
+        ),
+        Checkup::Wrong => Said::unknown("Waiting", "the spec has problems, so nothing is hosted"),
+    };
+    conditions.say("Deployed", said);
+    let ready = conditions.ready(hosted);
+    report(context, &known, &conditions, ready, None, outcome).await;
+}
+
+/// Writes down its ports, and makes its Service where somebody listens.
+async fn deploy(
+    context: &Context,
+    pool: &Pool,
+    view: &ObjectView,
+    listens: bool,
+    service: Option<ServiceSpec>,
+    known: &mut Known,
+    outcome: &mut Outcome,
+) -> Said {
+    let config = match usable_bus(view) {
+        Ok(config) => config,
+        Err(said) => return said,
+    };
+    match write_ports(context, &view.known, &view.pool_ports).await {
+        Ok(written) => *known = written,
+        Err(error) => {
+            outcome.next = Next::Retry;
+            let message = format!("cannot write down its ports: {}", sentence(&error));
+            return Said::no("PortsFailed", message);
+        }
     }
-    report(
-        context,
-        &known,
-        &conditions,
-        conditions.ready(hosted),
-        None,
-        outcome,
-    )
-    .await;
+    if listens {
+        make(context, pool, view, service, &config, outcome).await
+    } else {
+        Said::unknown("Starting", "the pool is taking it up")
+    }
 }
 
 /// Makes its Service, and takes away what the pods before the pool needed.
