@@ -128,7 +128,7 @@ pub(super) const ROWS: &[Difference] = &[
     row(
         "target-away",
         "a target that is away or answers 429 or 5xx costs the event after the attempts",
-        "the event is delivered again, 1 to 60 s apart, until the target is back; a `dlqTrigger` bounds that",
+        "the event is delivered again, 1 to 60 s apart, until the target is back; a `dlqTrigger` bounds that. An answer to `http` counts only where `policy.status` refuses it: without a policy every answer is a success, as before",
         "an outage of the target must lose nothing",
     )
     .found(
