@@ -9,6 +9,8 @@ use async_nats::jetstream::context::ContextBuilder;
 use async_nats::{
     AuthError, Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerAddr,
 };
+use bytes::Bytes;
+use futures::StreamExt as _;
 use tiphys_core::backoff::Backoff;
 use tiphys_core::tasks::chain;
 use tiphys_core::{Secrets, Tasks};
@@ -345,6 +347,19 @@ impl Link {
             }
         }
     }
+}
+
+/// Ends when the server has carried out all that was sent over this connection before: it answers in order. The client's
+/// own flush ends when the socket has taken the bytes, and other connections may not see their effect yet.
+pub(crate) async fn round_trip(client: &Client) -> Result<(), String> {
+    let inbox = client.new_inbox();
+    let subscribed = client.subscribe(inbox.clone()).await;
+    let mut back = subscribed.map_err(|error| error.to_string())?;
+    let sent = client.publish(inbox, Bytes::new()).await;
+    sent.map_err(|error| error.to_string())?;
+    let came = back.next().await;
+    came.map(drop)
+        .ok_or_else(|| "the connection is lost".to_owned())
 }
 
 fn explain(error: &ConnectError) -> String {

@@ -41,7 +41,7 @@ use tokio::sync::watch;
 
 use self::consumer::JetStreamSubscriber;
 use self::journal::JetStreamJournal;
-use self::link::Link;
+use self::link::{Link, round_trip};
 use self::state::JetStreamState;
 use self::stream::STREAM;
 use crate::bus::{
@@ -280,9 +280,10 @@ impl Backend for JetStreamBus {
         }
         let context = self.link.context.borrow().clone();
         if let Some(context) = context {
-            // What was handed over goes out first, acknowledgements above all.
-            let flushed = tokio::time::timeout(PUBLISH_WAIT, context.client().flush()).await;
-            if !matches!(flushed, Ok(Ok(()))) {
+            // What was handed over is carried out first, acknowledgements above all.
+            let client = context.client();
+            let ended = tokio::time::timeout(PUBLISH_WAIT, round_trip(&client)).await;
+            if !matches!(ended, Ok(Ok(()))) {
                 tracing::debug!("closed the event bus without its server");
             }
         }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt as _;
 
-use super::link::Link;
+use super::link::{Link, round_trip};
 use super::state::escape;
 use crate::bus::SubscribeError;
 use crate::journal::{AskError, Question, Questions, Reply};
@@ -48,9 +48,11 @@ pub(super) async fn serve(link: &Arc<Link>, name: &[&str]) -> Result<Questions, 
         .queue_subscribe(subject(name), GROUP.to_owned())
         .await;
     let subscriber = subscribed.map_err(|error| unavailable(error.to_string()))?;
-    // Whoever hears that it is served may ask at once.
-    let flushed = client.flush().await;
-    flushed.map_err(|error| unavailable(error.to_string()))?;
+    // Whoever hears that it is served may ask at once, also over another connection.
+    let known = tokio::time::timeout(SILENCE, round_trip(&client)).await;
+    known
+        .unwrap_or_else(|_| Err(silent()))
+        .map_err(unavailable)?;
     let questions = subscriber.filter_map(move |message| {
         let reply = message.reply.map(|reply| Inbox {
             client: client.clone(),
@@ -66,6 +68,10 @@ pub(super) async fn serve(link: &Arc<Link>, name: &[&str]) -> Result<Questions, 
     })
 }
 
+fn silent() -> String {
+    format!("nothing was heard for {} s", SILENCE.as_secs())
+}
+
 /// Asks whoever serves a name.
 pub(super) async fn ask(link: &Arc<Link>, name: &[&str], body: Bytes) -> Result<Bytes, AskError> {
     let unavailable = |reason: String| AskError::Unavailable { reason };
@@ -78,8 +84,7 @@ pub(super) async fn ask(link: &Arc<Link>, name: &[&str], body: Bytes) -> Result<
     sent.map_err(|error| lost(&error))?;
     loop {
         let answer = tokio::time::timeout(SILENCE, answers.next()).await;
-        let answer = answer
-            .map_err(|_| unavailable(format!("nothing was heard for {} s", SILENCE.as_secs())))?;
+        let answer = answer.map_err(|_| unavailable(silent()))?;
         let Some(answer) = answer else {
             return Err(unavailable("the connection is lost".to_owned()));
         };
