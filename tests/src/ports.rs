@@ -5,30 +5,39 @@
 //! connections: a client that keeps dialling a server that is down would in
 //! the end be given the server's own port, and connect to itself.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Below Linux's range for outgoing connections (32768 and up).
-const FIRST: u16 = 12_000;
-const COUNT: u16 = 20_000;
+/// Above the ports that a pool gives out by itself (10000 to 29999), and below
+/// Linux's range for outgoing connections (32768 and up).
+const FIRST: u16 = 30_000;
+const COUNT: u16 = 2_768;
 
-/// A loopback port that nothing listens on at this moment.
+/// How many ports this process has been given. Tests of one process run side by
+/// side, and a port is listened on a while after it was given: were it given
+/// twice meanwhile, one test's client would meet the other test's server.
+static GIVEN: AtomicU32 = AtomicU32::new(0);
+
+/// A loopback port that nothing listens on at this moment, and that nobody else
+/// in this process is given.
 ///
-/// Another process can take it before the caller does; with random choice out
-/// of twenty thousand that is rare, and the server that then fails to start
-/// says so.
+/// Another process can take it before the caller does. Each begins at a place
+/// that follows from its id, so that is rare, and the server that then fails to
+/// start says so.
 ///
 /// # Panics
 ///
-/// When a hundred random ports are all taken.
+/// When a hundred ports in a row are all taken.
 pub fn free_port() -> u16 {
+    // A prime apart, so that processes with ids in a row do not follow each other closely.
+    let begin = std::process::id() % u32::from(COUNT) * 997;
     (0..100)
         .map(|_| {
-            let random = RandomState::new().build_hasher().finish() % u64::from(COUNT);
-            FIRST + u16::try_from(random).unwrap_or(0)
+            let place = begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+            FIRST + u16::try_from(place % u32::from(COUNT)).unwrap_or(0)
         })
         .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
-        .expect("one of a hundred random ports is free")
+        .expect("one of a hundred ports is free")
 }
 
 /// The loopback address of a port.
@@ -43,5 +52,13 @@ mod tests {
     #[test]
     fn a_free_port_can_be_listened_on() {
         TcpListener::bind(loopback(free_port())).unwrap();
+    }
+
+    #[test]
+    fn no_port_is_given_twice() {
+        let ports: std::collections::BTreeSet<u16> = (0..500).map(|_| free_port()).collect();
+        assert_eq!(ports.len(), 500);
+        let pooled = 10_000..=29_999;
+        assert!(ports.iter().all(|port| !pooled.contains(port)), "{ports:?}");
     }
 }
