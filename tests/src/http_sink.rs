@@ -253,7 +253,7 @@ mod tests {
             statuses.push(answer.status().as_u16());
         }
         assert_eq!(statuses, [418, 200]);
-        let received = sink.wait_for(2, Duration::from_secs(5)).await;
+        let received = sink.wait_for(2, Duration::from_secs(60)).await;
         assert_eq!(received[0].path, "/in");
         assert_eq!(received[1].query.as_deref(), Some("n=2"));
         assert_eq!(received[1].json(), 2);

@@ -24,7 +24,7 @@ use crate::wait::eventually_ok;
 use crate::{servers, temp_dir};
 
 /// Long for a server that starts in milliseconds: the machine may be busy.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(120);
 
 /// A second as a rule. An election that a busy machine spoils is repeated after
 /// up to nine seconds, and that can happen several times.

@@ -172,7 +172,7 @@ mod tests {
         drop(shell);
         eventually(
             "the end of the grandchild",
-            Duration::from_secs(5),
+            Duration::from_secs(60),
             async || gone(grandchild).then_some(()),
         )
         .await;

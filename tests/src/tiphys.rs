@@ -22,7 +22,7 @@ use crate::wait::{eventually, eventually_ok};
 
 /// For the last lines of a program that has ended. Only where something that it
 /// started has outlived it, and holds its outputs open, does this pass.
-const LAST_LINES: Duration = Duration::from_secs(2);
+const LAST_LINES: Duration = Duration::from_secs(10);
 
 /// The built program.
 ///
@@ -374,7 +374,7 @@ impl Lines {
 mod tests {
     use super::*;
 
-    const LIMIT: Duration = Duration::from_secs(10);
+    const LIMIT: Duration = Duration::from_secs(60);
 
     fn shell(script: &str) -> TiphysCommand {
         TiphysCommand::of(Path::new("sh")).args(["-c", script])

@@ -22,10 +22,10 @@ use crate::wait::{eventually, until};
 use crate::{ApiServer, Nats, NatsCluster, NatsOptions, temp_dir};
 
 /// For a program to be ready at the start.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_secs(120);
 
 /// For a program to end after SIGTERM: its grace and a little.
-const ENDS: Duration = Duration::from_secs(40);
+const ENDS: Duration = Duration::from_secs(60);
 
 /// Between two looks at whether a program has ended.
 const LOOK: Duration = Duration::from_millis(20);
