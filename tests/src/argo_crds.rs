@@ -17,7 +17,10 @@ use crate::wait::eventually_ok;
 
 const GROUP: &str = "argoproj.io";
 const VERSION: &str = "v1alpha1";
-const ESTABLISHED: Duration = Duration::from_secs(60);
+const ESTABLISHED: Duration = Duration::from_secs(120);
+
+/// Everything that the server serves, in one answer.
+const DISCOVERY: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 struct Definition {
     kind: &'static str,
@@ -86,6 +89,39 @@ pub async fn apply_crds(client: &Client) {
             .iter()
             .map(|definition| served(client, definition)),
     )
+    .await;
+    let plurals = DEFINITIONS.map(|definition| definition.plural);
+    discovered(client, &plurals).await;
+}
+
+/// Waits until the server tells of these resources of Argo's group: it does so a moment after it serves them, and
+/// kubectl knows no kind that the server does not tell of.
+///
+/// # Panics
+///
+/// When it never does.
+pub async fn discovered(client: &Client, plurals: &[&str]) {
+    eventually_ok("the definitions to be told of", ESTABLISHED, async || {
+        let request = http::Request::get("/apis")
+            .header("accept", DISCOVERY)
+            .body(Vec::new())
+            .expect("the request is well formed");
+        let told: Value = client
+            .request(request)
+            .await
+            .map_err(|error| error.to_string())?;
+        let groups = told["items"].as_array().into_iter().flatten();
+        let versions = groups
+            .filter(|group| group["metadata"]["name"] == GROUP)
+            .flat_map(|group| group["versions"].as_array().into_iter().flatten());
+        let resources: Vec<&str> = versions
+            .flat_map(|version| version["resources"].as_array().into_iter().flatten())
+            .filter_map(|resource| resource["resource"].as_str())
+            .collect();
+        let all = plurals.iter().all(|plural| resources.contains(plural));
+        all.then_some(())
+            .ok_or_else(|| format!("it tells of {resources:?}"))
+    })
     .await;
 }
 

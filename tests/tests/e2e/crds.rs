@@ -8,7 +8,7 @@ use std::time::Duration;
 use kube::api::{DynamicObject, ListParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use tiphys_tests::argo_crds::{apply_crds, argo};
+use tiphys_tests::argo_crds::{apply_crds, argo, discovered};
 use tiphys_tests::{ApiServer, eventually_ok};
 
 use crate::examples::examples;
@@ -76,6 +76,7 @@ pub(crate) async fn install(server: &ApiServer) -> String {
         })
         .await;
     }
+    discovered(&client, &["eventbus", "eventsources", "sensors"]).await;
     said(&applied)
 }
 
@@ -198,7 +199,7 @@ async fn the_definitions_install_over_argos_and_keep_what_is_there() {
     );
     let explained = crds_text(&explained);
     assert!(
-        explained.contains("ENUM:") && explained.contains("patch"),
+        explained.contains("operation <string>") && explained.contains("`patch` or `delete`"),
         "{explained}"
     );
 }
