@@ -3,8 +3,6 @@
 mod certificates;
 mod refusals;
 
-use std::time::Duration;
-
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
@@ -107,6 +105,7 @@ async fn objects_are_let_in_or_denied_with_every_reason() {
     a_bus_stays_what_it_is(&client).await;
     the_examples_pass(&client).await;
     refusals::are_denied(&client).await;
+    fields_without_a_value_pass(&server);
     every_review_is_counted(admin).await;
 
     process.terminate();
@@ -248,6 +247,27 @@ async fn a_bus_stays_what_it_is(client: &Client) {
         .patch("default", &merge, &Patch::Merge(more))
         .await
         .unwrap();
+    for fewer in [json!(3), json!(4), Value::Null] {
+        let fewer = json!({ "spec": { "jetstream": { "replicas": fewer } } });
+        let denied = buses.patch("default", &merge, &Patch::Merge(fewer)).await;
+        let denied = denied.unwrap_err().to_string();
+        let path = "spec.jetstream.replicas: must stay 5 or become more";
+        assert!(denied.contains(path), "{denied}");
+    }
+}
+
+/// Server-side apply hands them on as they are.
+fn fields_without_a_value_pass(server: &ApiServer) {
+    let args = ["apply", "--server-side", "-n", NAMESPACE, "-f", "-"];
+    let text = crate::operator::nulls::EMPTY;
+    for _ in ["new", "as before"] {
+        let output = kubectl(server, &args, &text.replace("NAME", "empty"));
+        let said = said(&output);
+        assert!(
+            output.status.success() && !said.contains("Warning"),
+            "{said}"
+        );
+    }
 }
 
 async fn the_examples_pass(client: &Client) {
@@ -282,7 +302,7 @@ async fn a_webhook_that_cannot_start_says_why() {
         let output = Tiphys::command(["webhook", "--admin", "off"])
             .args(args)
             .env("KUBECONFIG", &config)
-            .output(Duration::from_secs(60))
+            .output(LIMIT)
             .await;
         assert!(
             output.code != Some(0) && output.stderr.contains(says),

@@ -75,7 +75,8 @@ async fn each_wrong_file_is_named_with_its_place_and_the_others_run() {
     for (_, _, wanted) in WRONG {
         // The log is JSON, in which quotes are escaped.
         let wanted = wanted.replace('"', "\\\"");
-        assert!(run.said().contains(&wanted), "{wanted}\n{}", run.said());
+        let process = run.process.as_mut().unwrap();
+        process.wait_for_line(&wanted, LIMIT).await;
     }
     // A file that is no YAML counts as one object.
     let process = run.process.as_mut().unwrap();
@@ -103,11 +104,10 @@ async fn an_unknown_field_is_a_warning_and_the_object_runs() {
     );
     run.start().await;
     assert_eq!(run.send("hello").await.unwrap().0, 200);
-    assert!(
-        run.said().contains("spec.webhook.in.endpiont"),
-        "{}",
-        run.said()
-    );
+    let process = run.process.as_mut().unwrap();
+    process
+        .wait_for_line("spec.webhook.in.endpiont", LIMIT)
+        .await;
 }
 
 #[tokio::test]
@@ -264,6 +264,8 @@ fn resident(run: &LocalRun) -> u64 {
 #[tokio::test]
 async fn slow_senders_hold_up_nobody_else() {
     const SLOW: usize = 300;
+    // Sooner than slow senders are given up, which takes half a minute.
+    const SOON: Duration = Duration::from_secs(25);
     let mut run = LocalRun::empty();
     run.write("source.yaml", &plain_source());
     run.start().await;
@@ -282,7 +284,7 @@ async fn slow_senders_hold_up_nobody_else() {
         for stream in &mut slow {
             stream.write_all(b"o").unwrap();
         }
-        let sent = tokio::time::timeout(Duration::from_secs(5), run.send("quick")).await;
+        let sent = tokio::time::timeout(SOON, run.send("quick")).await;
         assert_eq!(sent.unwrap().unwrap().0, 200);
     }
     drop(slow);
@@ -366,11 +368,15 @@ async fn a_missing_secret_is_told_and_mended_by_bringing_it() {
         assert_eq!(send("/in").await.unwrap().status(), 503);
     }
     // The object's state says it, and so does the first request that is refused; nobody says it again.
-    let lines = run
-        .said()
-        .matches("create it, or mend the reference")
-        .count();
-    assert_eq!(lines, 2, "{}", run.said());
+    let told = |run: &LocalRun| {
+        let said = run.said();
+        said.matches("create it, or mend the reference").count()
+    };
+    eventually("both to be read", LIMIT, async || {
+        (told(&run) >= 2).then_some(())
+    })
+    .await;
+    assert_eq!(told(&run), 2, "{}", run.said());
 
     run.write(
         "secret.yaml",

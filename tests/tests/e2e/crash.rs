@@ -52,15 +52,19 @@ async fn survive(mut run: LocalRun) {
         sender.await.unwrap();
     }
     let accepted = accepted.lock().unwrap().clone();
-    let last = eventually("a finished workflow for each event", LIMIT, async || {
-        let workflows = run.workflows().await;
-        let finished = workflows
-            .iter()
-            .filter(|workflow| workflow["status"]["phase"] == "Succeeded");
-        let ids = ids(&workflows);
-        let all = accepted.iter().all(|event| ids.contains_key(event));
-        (all && finished.count() == workflows.len()).then_some(ids)
-    })
+    let last = eventually(
+        "a finished workflow for each event",
+        LIMIT * 5,
+        async || {
+            let workflows = run.workflows().await;
+            let finished = workflows
+                .iter()
+                .filter(|workflow| workflow["status"]["phase"] == "Succeeded");
+            let ids = ids(&workflows);
+            let all = accepted.iter().all(|event| ids.contains_key(event));
+            (all && finished.count() == workflows.len()).then_some(ids)
+        },
+    )
     .await;
     let doubled: Vec<_> = last.iter().filter(|(_, count)| **count > 1).collect();
     assert!(doubled.is_empty(), "{doubled:?}");

@@ -16,8 +16,9 @@ use tiphys_tests::{HttpSink, Nats, NatsOptions, Tiphys, TiphysCommand, eventuall
 use crate::scene::{error, forward, plain_source, send, send_until_taken, source};
 use crate::support::{LIMIT, LocalRun, exotic_bus};
 
-/// No sender waits longer for a 503, with room for a busy machine.
-const PROMPT: Duration = Duration::from_secs(10);
+/// No sender waits longer for a 503, with much room for a machine that stands still at times: what this excludes is
+/// a request that hangs for as long as the bus is away.
+const PROMPT: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn a_port_in_use_is_told_and_served_once_it_is_free() {
@@ -228,11 +229,10 @@ async fn events_go_on_while_the_address_of_the_api_cannot_be_written_down() {
     std::fs::create_dir(&file).unwrap();
     run.start().await;
     assert_eq!(run.send("hello").await.unwrap().0, 200);
-    assert!(
-        run.said().contains("cannot write down where the API is"),
-        "{}",
-        run.said()
-    );
+    let process = run.process.as_mut().unwrap();
+    process
+        .wait_for_line("cannot write down where the API is", LIMIT)
+        .await;
     std::fs::remove_dir(&file).unwrap();
     eventually("a command that finds the API", LIMIT, async || {
         let listed = run.tiphys(&["list", "-A"]).await;

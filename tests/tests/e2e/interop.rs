@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_nats::header::HeaderMap;
-use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, Info, pull};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{self, Context};
 use base64::Engine as _;
@@ -88,6 +88,22 @@ impl Bus {
     }
 }
 
+/// Waits until so many messages wait for a consumer, of which it hears a moment after they are stored.
+async fn waiting(consumer: &Consumer<pull::Config>, count: u64) -> Info {
+    let what = format!("{count} messages for the consumer");
+    eventually_ok(&what, LIMIT, async || {
+        let info = consumer
+            .get_info()
+            .await
+            .map_err(|error| error.to_string())?;
+        match info.num_pending == count {
+            true => Ok(info),
+            false => Err(format!("{info:?}")),
+        }
+    })
+    .await
+}
+
 /// `YYYY-MM-DDThh:mm:ss[.f]Z` with no zero at the end of the fraction.
 fn is_time(text: &str) -> bool {
     let shape: String = text
@@ -160,8 +176,8 @@ async fn what_we_publish_is_argos_envelope_byte_for_byte() {
 
     // What is Argo's stays as it was made: the stream, and the place of its Sensor.
     assert_eq!(bus.stream.get_info().await.unwrap().config, before);
-    let info = consumer.get_info().await.unwrap();
-    assert_eq!((info.num_pending, info.num_ack_pending), (1, 0));
+    let info = waiting(&consumer, 1).await;
+    assert_eq!(info.num_ack_pending, 0);
     assert_eq!(info.config, consumer.cached_info().config);
 }
 
@@ -364,7 +380,7 @@ async fn a_stream_of_argos_that_ate_events_of_a_sensor_is_told_in_the_buss_statu
     for number in 0..12 {
         bus.publish(&number.to_string(), "{}").await;
     }
-    assert_eq!(away.get_info().await.unwrap().num_pending, 5);
+    waiting(&away, 5).await;
     // Whoever comes next tells of it.
     run.start().await;
     let api = kube::Api::<kube::api::DynamicObject>::namespaced_with(
@@ -384,12 +400,16 @@ async fn a_stream_of_argos_that_ate_events_of_a_sensor_is_told_in_the_buss_statu
         }
     })
     .await;
-    let metrics = http_client(None).get(run.admin("/metrics")).send().await;
-    let metrics = metrics.unwrap().text().await.unwrap();
-    let line = metrics
-        .lines()
-        .find(|line| line.starts_with("tiphys_bus_events_lost{"));
-    assert!(line.is_some_and(|line| line.ends_with(" 7")), "{line:?}");
+    eventually_ok("the metric to tell of it too", LIMIT, async || {
+        let answer = http_client(None).get(run.admin("/metrics")).send().await;
+        let answer = answer.map_err(|error| error.to_string())?;
+        let metrics = answer.text().await.map_err(|error| error.to_string())?;
+        let mut lines = metrics.lines();
+        let line = lines.find(|line| line.starts_with("tiphys_bus_events_lost{"));
+        let told = line.is_some_and(|line| line.ends_with(" 7"));
+        told.then_some(()).ok_or_else(|| format!("{line:?}"))
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -408,8 +428,10 @@ async fn our_sensor_goes_on_where_argos_ended() {
         });
         bus.publish(&id, &body.to_string()).await;
     }
-    let messages = argos.fetch().max_messages(2).messages().await.unwrap();
-    let messages: Vec<_> = messages.collect().await;
+    // A batch that waits until it is full: the consumer hears of what was stored a moment later.
+    let batch = argos.batch().max_messages(2).expires(LIMIT);
+    let messages: Vec<_> = batch.messages().await.unwrap().collect().await;
+    assert_eq!(messages.len(), 2);
     for message in messages {
         message.unwrap().double_ack().await.unwrap();
     }

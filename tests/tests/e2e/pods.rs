@@ -12,7 +12,7 @@ use tiphys_tests::tls::http_client;
 use tiphys_tests::{ApiServer, Tiphys, eventually, temp_dir};
 
 use crate::cluster::{Ground, Pod, encoded, given, kubeconfig, to_workflows, webhook};
-use crate::scene::send;
+use crate::scene::{send, send_patiently};
 use crate::support::{LIMIT, LocalRun, NAMESPACE, wait_for_workflows, workflows};
 
 /// How many Workflows say each message.
@@ -244,8 +244,8 @@ async fn load(url: String, stop: Arc<AtomicBool>, least: usize) -> Vec<String> {
     let mut taken = Vec::new();
     while !stop.load(Ordering::Relaxed) || taken.len() < least {
         let message = format!("m{}", taken.len());
-        let (status, _) = send(&http, &url, &message).await.unwrap();
-        assert_eq!(status, 200);
+        let answer = send_patiently(&http, &url, &message, &message).await;
+        assert_eq!(answer.unwrap().0, 200);
         taken.push(message);
     }
     taken
@@ -305,7 +305,8 @@ async fn a_pod_that_is_asked_to_stop_takes_requests_until_everybody_knows() {
     let config = json!({"jetstream": {"url": nats.url()}});
     let port = free_port();
     let command = given("EventSource", "in", &webhook(port), &config);
-    let mut source = Pod::start(command.args(["--linger", "3"]));
+    // Long enough to be asked once more, also where the machine stands still for a while.
+    let mut source = Pod::start(command.args(["--linger", "15"]));
     source.ready().await;
     source.process.terminate();
     source.waits_for("the process is stopping").await;

@@ -15,7 +15,7 @@ use tiphys_tests::tls::http_client;
 use tiphys_tests::{HttpSink, Tiphys, eventually, eventually_ok};
 
 use crate::cluster::{Ground, Pod, apply, kubeconfig, own_address, to_url, to_workflows, webhook};
-use crate::scene::send;
+use crate::scene::{send, send_patiently};
 use crate::support::{LIMIT, NAMESPACE, wait_for_workflows};
 
 /// One replica.
@@ -156,7 +156,7 @@ async fn load(url: String, stop: Arc<AtomicBool>) -> BTreeSet<String> {
     let mut sent = BTreeSet::new();
     while !stop.load(Ordering::Relaxed) {
         let message = format!("m{}", sent.len());
-        let answer = send(&http, &url, &message).await;
+        let answer = send_patiently(&http, &url, &message, &message).await;
         assert_eq!(answer.map(|(status, _)| status), Some(200), "{message}");
         sent.insert(message);
         tokio::task::yield_now().await;

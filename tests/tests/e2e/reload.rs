@@ -13,7 +13,7 @@ use tiphys_tests::tls::http_client;
 use tiphys_tests::{HttpSink, eventually};
 use tokio::task::JoinHandle;
 
-use crate::scene::{forward, plain_source, send, send_until_taken, source};
+use crate::scene::{forward, plain_source, send, send_patiently, send_until_taken, source};
 use crate::support::{LIMIT, LocalRun, NAMESPACE};
 
 /// Senders that never stop, and accept nothing but 200.
@@ -40,9 +40,10 @@ impl Flow {
                             // One that connects anew for each request.
                             http = http_client(None);
                         }
-                        let answer = send(&http, &url, "flow").await;
-                        let (status, id) = answer.expect("a request was dropped");
-                        assert_eq!(status, 200);
+                        let id = format!("{sender}-{}", ids.len());
+                        let answer = send_patiently(&http, &url, &id, "flow").await;
+                        let (status, taken) = answer.expect("a request was dropped");
+                        assert_eq!((status, &taken), (200, &id));
                         ids.insert(id);
                         sent.fetch_add(1, Ordering::Relaxed);
                     }

@@ -98,6 +98,9 @@ async fn every_command_works_on_a_local_run() {
     ];
     let piped = Tiphys::in_shell(&script, piped).output(LIMIT).await;
     assert_eq!(fine(&piped), "piped\n");
+    for name in ["logged", "piped"] {
+        run.is(name, "Succeeded").await;
+    }
 
     // A gate, held and let go.
     run.is("two", "Waits").await;

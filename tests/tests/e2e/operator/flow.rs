@@ -195,10 +195,11 @@ async fn an_event_becomes_a_workflow_through_what_the_controller_has_made() {
 
     let source = deployment(&client, NAMESPACE, "EventSource", "in", |_| Ok(())).await;
     let act = deployment(&client, NAMESPACE, "Sensor", "s", |_| Ok(())).await;
-    let set = Api::<StatefulSet>::namespaced(client.clone(), NAMESPACE)
-        .get("eventbus-default-js")
-        .await
-        .unwrap();
+    let sets = Api::<StatefulSet>::namespaced(client.clone(), NAMESPACE);
+    let set = eventually_ok("the StatefulSet of the bus", LIMIT, async || {
+        sets.get("eventbus-default-js").await
+    })
+    .await;
     let nats = ground.run("eventbus-default-js-0", servers::nats_server());
     let mut nats = nats.start(&set.spec.unwrap().template).await;
 
