@@ -17,7 +17,7 @@ use crate::wait::until;
 const HANGS: Duration = Duration::from_secs(150);
 
 /// For the last acknowledgements and counters, once every object is there.
-const QUIET: Duration = Duration::from_secs(90);
+const QUIET: Duration = Duration::from_secs(240);
 
 /// What a process may need more after the run than before it, in kibibytes.
 const GROWTH: usize = 96 * 1024;

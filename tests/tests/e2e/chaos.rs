@@ -7,6 +7,9 @@ use tiphys_tests::chaos::{Fault, Plan, Shape, run};
 /// Fixed, so that a failure can be repeated; `make chaos` takes new ones.
 const SEED: u64 = 20_261_121;
 
+/// A minute as a rule; a slow machine needs a few.
+const LIMIT: Duration = Duration::from_secs(900);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_accepted_event_has_exactly_one_workflow_whatever_dies_on_its_way() {
     let plan = Plan {
@@ -24,7 +27,7 @@ async fn each_accepted_event_has_exactly_one_workflow_whatever_dies_on_its_way()
             Fault::ApiKilled,
         ],
         seed: SEED,
-        limit: Duration::from_secs(240),
+        limit: LIMIT,
         talk: false,
     };
     let verdict = run(plan).await;
@@ -41,7 +44,7 @@ async fn each_accepted_event_has_exactly_one_object_however_often_a_local_run_di
         moments: 8,
         faults: vec![Fault::LocalKilled, Fault::LocalRolled, Fault::LocalPaused],
         seed: SEED,
-        limit: Duration::from_secs(240),
+        limit: LIMIT,
         talk: false,
     };
     let verdict = run(plan).await;

@@ -118,7 +118,7 @@ fn number(request: &Received) -> u64 {
 async fn all(sink: &HttpSink, count: u64) -> Vec<Received> {
     eventually(
         &format!("effects of {count} events"),
-        2 * LIMIT,
+        5 * LIMIT,
         async || {
             let received = sink.received();
             let seen: BTreeSet<u64> = received.iter().map(number).collect();

@@ -174,7 +174,7 @@ impl LocalRun {
     /// The same for the only trigger of a Sensor, whatever it is called.
     pub(crate) async fn accounted_of(&self, sensor: &str, trigger: &str, accepted: u64) -> Books {
         let what = format!("an end of {accepted} events");
-        let books = eventually_ok(&what, LIMIT * 2, async || {
+        let books = eventually_ok(&what, LIMIT * 4, async || {
             let books = self.books(sensor).await;
             // While events come to their ends the counters are read at different moments.
             let ended = books.fired + books.filtered + books.dead;

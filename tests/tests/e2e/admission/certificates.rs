@@ -238,7 +238,8 @@ async fn a_certificate_of_ones_own_is_served_and_read_again() {
 
     TlsFiles::create(folder.path());
     let url = format!("https://127.0.0.1:{port}/readyz");
-    eventually_ok("the new files to be served", LIMIT, async || {
+    // They are looked at twice a minute.
+    eventually_ok("the new files to be served", LIMIT * 4, async || {
         http_client(Some(&files.ca))
             .get(&url)
             .send()
