@@ -16,6 +16,8 @@ pub(crate) struct Loaded {
     pub path: PathBuf,
     /// Its objects, those of lists too, or why it is not YAML.
     pub documents: Result<Vec<Document>, YamlError>,
+    /// Whether there is no byte in it, as in one that is just being written.
+    pub empty: bool,
 }
 
 /// Why files could not be found or read.
@@ -118,6 +120,7 @@ fn read(path: PathBuf) -> Result<Loaded, FilesError> {
         return Err(FilesError::TooLarge { path: shown });
     }
     let bytes = std::fs::read(&path).map_err(unreadable)?;
+    let empty = bytes.is_empty();
     let documents = match String::from_utf8(bytes) {
         Ok(text) => manifest::parse(&text)
             .map(|documents| documents.into_iter().flat_map(Document::objects).collect()),
@@ -126,5 +129,9 @@ fn read(path: PathBuf) -> Result<Loaded, FilesError> {
             message: format!("is not UTF-8: byte {}", error.utf8_error().valid_up_to()),
         }),
     };
-    Ok(Loaded { path, documents })
+    Ok(Loaded {
+        path,
+        documents,
+        empty,
+    })
 }

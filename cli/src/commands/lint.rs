@@ -197,6 +197,7 @@ mod tests {
         let loaded = Loaded {
             path: "bus.yaml".into(),
             documents: manifest::parse(text),
+            empty: false,
         };
         let (findings, _) = examine(&[loaded], "default");
         let [only] = findings.as_slice() else {

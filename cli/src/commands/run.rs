@@ -1,5 +1,6 @@
 //! `tiphys run`: the local shape over files, kept in step with them until Ctrl-C.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use tiphys_core::{Severity, Tasks};
 use tiphys_eventsource::PortMap;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::args::Run;
 use crate::commands::lint;
@@ -25,6 +27,10 @@ use crate::{known_hosts, output, signals};
 
 /// Editors write a file in several steps; they are taken together.
 const SETTLED: Duration = Duration::from_millis(150);
+
+/// Many editors cut a file before they write it. One that has become empty is waited for before its objects are taken
+/// away, so that a slow disk or a busy machine in between does no harm.
+const CUT: Duration = Duration::from_secs(10);
 
 /// Runs until a signal.
 pub(crate) async fn run(args: Run, set_log_level: Reload) -> anyhow::Result<ExitCode> {
@@ -154,6 +160,9 @@ async fn follow(
     };
     let mut state = local.host().state();
     let mut announced = false;
+    let mut empty =
+        files::load(&args.paths).map_or_else(|_| BTreeSet::new(), |loaded| empty_ones(&loaded));
+    let mut cut: Option<Instant> = None;
     // One for all turns of the loop: a signal that comes during a reload is not lost.
     let stop = signals::stop();
     tokio::pin!(stop);
@@ -167,7 +176,10 @@ async fn follow(
             }
             Some(()) = changes.recv(), if watcher.is_some() => {
                 settle(&mut changes).await;
-                reload(args, local, session).await;
+                cut = reload(args, local, session, &mut empty, cut).await;
+            }
+            () = waited(cut), if cut.is_some() => {
+                cut = reload(args, local, session, &mut empty, cut).await;
             }
         }
     }
@@ -196,7 +208,28 @@ async fn settle(changes: &mut mpsc::UnboundedReceiver<()>) {
     {}
 }
 
-async fn reload(args: &Run, local: &Local, session: &mut Session) {
+/// Waits until a file that was cut so long ago is taken as it is.
+async fn waited(cut: Option<Instant>) {
+    match cut {
+        Some(since) => tokio::time::sleep_until(since + CUT).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn empty_ones(loaded: &[Loaded]) -> BTreeSet<PathBuf> {
+    let empty = loaded.iter().filter(|file| file.empty);
+    empty.map(|file| file.path.clone()).collect()
+}
+
+/// Brings in what the files say now, and gives since when it waits for a file that was cut: `empty` are those that were
+/// empty before, and `cut` is since when it has waited already. Meanwhile nothing is taken away.
+async fn reload(
+    args: &Run,
+    local: &Local,
+    session: &mut Session,
+    empty: &mut BTreeSet<PathBuf>,
+    cut: Option<Instant>,
+) -> Option<Instant> {
     let loaded = match files::load(&args.paths) {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -204,14 +237,22 @@ async fn reload(args: &Run, local: &Local, session: &mut Session) {
                 "{}; going on with what was read before",
                 tiphys_core::tasks::chain(&error)
             );
-            return;
+            return None;
         }
     };
+    let now_empty = empty_ones(&loaded);
+    let since = cut.unwrap_or_else(Instant::now);
+    let waits = !now_empty.is_subset(empty) && since.elapsed() < CUT;
+    if !waits {
+        *empty = now_empty;
+    }
     report(&loaded, &args.namespace);
+    let all = whole(&loaded) && !waits;
     session
-        .bring(&good(&loaded), Some(local.host()), whole(&loaded))
+        .bring(&good(&loaded), Some(local.host()), all)
         .await
         .log();
+    waits.then_some(since)
 }
 
 /// How many objects have errors, a file that cannot be read being one.
