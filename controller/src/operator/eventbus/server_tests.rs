@@ -23,6 +23,7 @@ use tiphys_eventbus::{
     Bus as OpenBus, BusConfig, Durability, Health, JetStreamConfig, Publish as _, Start,
     SubjectPattern, Subscription,
 };
+use tiphys_tests::eventually_ok;
 use tiphys_tests::ports::free_port;
 use tiphys_tests::process::{Process, tail};
 use tiphys_tests::servers::nats_server;
@@ -229,8 +230,15 @@ async fn goes_through(bus: &OpenBus, id: &str) {
         ack_wait: Duration::from_secs(30),
         max_in_flight: 10,
     };
-    let mut subscriber = bus.subscribe(subscription).await.unwrap();
-    bus.publish(&event(id)).await.unwrap();
+    // Servers that have just found each other may elect again.
+    let mut subscriber = eventually_ok("a subscription", LONG, async || {
+        bus.subscribe(subscription.clone()).await
+    })
+    .await;
+    eventually_ok("an event to be stored", LONG, async || {
+        bus.publish(&event(id)).await
+    })
+    .await;
     let message = tokio::time::timeout(LONG, subscriber.next())
         .await
         .unwrap()
@@ -324,8 +332,10 @@ async fn a_store_hides_the_events_with_either_key() {
 }
 
 fn holds(folder: &Path, needle: &[u8]) -> bool {
-    std::fs::read_dir(folder).unwrap().any(|entry| {
-        let path = entry.unwrap().path();
+    // The server is at work in it, and may remove what was just listed.
+    let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.any(|entry| {
+        let path = entry.path();
         if path.is_dir() {
             return holds(&path, needle);
         }
