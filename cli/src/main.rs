@@ -56,7 +56,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             | Command::Controller(_)
             | Command::Webhook(_),
         ) => "info",
-        (None, _) => "warn",
+        // Whoever asks once needs no word on how the cluster was reached.
+        (None, _) => "warn,kube_client=error",
     };
     let set_log_level = logging::start(level, cli.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

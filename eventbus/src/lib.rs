@@ -24,6 +24,7 @@ pub use bus::{
     Subscription,
 };
 pub use embedded::{Discard, EmbeddedConfig, Limits};
+pub use jetstream::STREAM;
 pub use journal::{
     AskError, Journal, JournalEntry, JournalFilter, JournalLimits, JournalReader, LABELS, Question,
     Questions,
@@ -32,5 +33,6 @@ pub use resource::{
     BusConfig, BusStatusConfig, DURABILITY_ANNOTATION, EventBus, EventBusSpec, EventBusStatus,
     JetStreamConfig, JetStreamExotic, JetStreamServers, KafkaBus, KafkaConsumerGroup, NatsAuth,
     NatsBus, NatsExotic, NatsNative, Persistence, ServerContainer, StreamRetention, StreamSettings,
+    refused_scale,
 };
 pub use turn::Turn;

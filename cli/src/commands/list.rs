@@ -7,6 +7,7 @@ use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::Value;
 use tiphys_core::manifest;
+use tiphys_workflow::operations::belongs_to;
 use tiphys_workflow::tree::{one_unit, state};
 use tiphys_workflow::{NodePhase, Workflow};
 
@@ -28,6 +29,7 @@ pub(crate) async fn run(args: &List) -> anyhow::Result<()> {
         since: args.since.as_deref().map(ago).transpose()?,
         older: args.older.as_deref().map(ago).transpose()?,
         resubmitted: args.resubmitted,
+        instance_id: args.api.instanceid.clone(),
     };
     let connection = connect::connect(&args.api).await?;
     let namespace = (!args.all_namespaces).then_some(connection.namespace.as_str());
@@ -94,6 +96,9 @@ pub(crate) async fn find(
                 // The items of a list do not say what they are.
                 object.insert("apiVersion".to_owned(), "argoproj.io/v1alpha1".into());
                 object.insert("kind".to_owned(), "Workflow".into());
+            }
+            if !belongs_to(&object, &filter.instance_id) {
+                continue;
             }
             match manifest::read::<Workflow>(&object) {
                 Ok(workflow) if filter.takes(&workflow) => found.push((object, workflow)),

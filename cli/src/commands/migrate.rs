@@ -1,5 +1,7 @@
 //! `tiphys migrate check`: where objects of Argo Events will behave differently, with the reason and what to do.
 
+mod left;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -27,10 +29,15 @@ pub(crate) enum MigrateCommand {
     ///
     /// Exit code 1 where something stops an object from running.
     Check(Check),
+    /// Prints the commands that remove what the Sensors of Argo Events have left on their JetStream buses.
+    ///
+    /// It asks no bus and removes nothing. Run them when there is no way back any more.
+    Leftovers(Where),
 }
 
+/// Which objects are read.
 #[derive(Debug, Args)]
-pub(crate) struct Check {
+pub(crate) struct Where {
     /// YAML files, or folders of them; without any the cluster of the kubeconfig is read.
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
@@ -40,6 +47,12 @@ pub(crate) struct Check {
     /// All namespaces of the cluster.
     #[arg(short = 'A', long, conflicts_with_all = ["paths", "namespace"])]
     pub all_namespaces: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub place: Where,
     /// Also what is only safer than before.
     #[arg(long)]
     pub all: bool,
@@ -82,19 +95,46 @@ impl Subject {
 
 /// Reports; exit code 1 where something stops.
 pub(crate) async fn run(args: Migrate) -> anyhow::Result<ExitCode> {
-    let MigrateCommand::Check(args) = args.command;
+    match args.command {
+        MigrateCommand::Check(args) => check(args).await,
+        MigrateCommand::Leftovers(place) => left::run(&place).await,
+    }
+}
+
+/// The objects that are asked for, and how many files cannot be read.
+struct Found {
+    subjects: Vec<Subject>,
+    /// Of other kinds.
+    others: usize,
+    unreadable: usize,
+}
+
+async fn find(place: &Where) -> anyhow::Result<Found> {
     let mut unreadable = 0;
-    let subjects = if args.paths.is_empty() {
-        live(&args).await?
+    let all = if place.paths.is_empty() {
+        live(place).await?
     } else {
-        from_files(&args.paths, &mut unreadable)?
+        from_files(&place.paths, &mut unreadable)?
     };
-    let (subjects, others): (Vec<Subject>, Vec<Subject>) =
-        subjects.into_iter().partition(Subject::is_ours);
+    let count = all.len();
+    let subjects: Vec<Subject> = all.into_iter().filter(Subject::is_ours).collect();
     anyhow::ensure!(
-        !subjects.is_empty() || args.paths.is_empty() || unreadable > 0,
+        !subjects.is_empty() || place.paths.is_empty() || unreadable > 0,
         "there is no EventBus, EventSource or Sensor in these files"
     );
+    Ok(Found {
+        others: count - subjects.len(),
+        subjects,
+        unreadable,
+    })
+}
+
+async fn check(args: Check) -> anyhow::Result<ExitCode> {
+    let Found {
+        subjects,
+        others,
+        unreadable,
+    } = find(&args.place).await?;
     let findings: Vec<(&Subject, Finding)> = subjects
         .iter()
         .flat_map(|subject| {
@@ -107,7 +147,12 @@ pub(crate) async fn run(args: Migrate) -> anyhow::Result<ExitCode> {
         let of = findings.iter();
         of.filter(|(_, one)| one.difference.level == level).count()
     };
-    output::note(&summary(&args, &subjects, &others, &findings));
+    output::note(&summary(&args, &subjects, others, &findings));
+    if !left::of(&subjects).is_empty() {
+        output::note(
+            "when the Sensors have moved for good, `tiphys migrate leftovers` names what Argo's leave on the bus",
+        );
+    }
     let failed = count(Level::Stops) + unreadable > 0 || (args.strict && count(Level::Differs) > 0);
     Ok(if failed {
         ExitCode::FAILURE
@@ -120,7 +165,7 @@ pub(crate) async fn run(args: Migrate) -> anyhow::Result<ExitCode> {
 fn summary(
     args: &Check,
     subjects: &[Subject],
-    others: &[Subject],
+    others: usize,
     findings: &[(&Subject, Finding)],
 ) -> String {
     // By its worst finding.
@@ -135,10 +180,10 @@ fn summary(
     let safer = safer.filter(|(_, one)| one.difference.level == Level::Safer);
     let mut text = plural(subjects.len(), "object");
     text.push_str(" looked at");
-    if !others.is_empty() {
+    if others > 0 {
         text.push_str(&format!(
             " (and {} of other kinds passed over)",
-            plural(others.len(), "object")
+            plural(others, "object")
         ));
     }
     text.push_str(&format!(
@@ -185,7 +230,7 @@ fn from_files(paths: &[PathBuf], unreadable: &mut usize) -> anyhow::Result<Vec<S
 }
 
 /// The objects of the cluster.
-async fn live(args: &Check) -> anyhow::Result<Vec<Subject>> {
+async fn live(args: &Where) -> anyhow::Result<Vec<Subject>> {
     let config = connect::cluster().await.context(
         "no files are named and no cluster is known: name files or folders, or set KUBECONFIG",
     )?;

@@ -241,6 +241,8 @@ pub(crate) struct Filter {
     pub since: Option<Timestamp>,
     pub older: Option<Timestamp>,
     pub resubmitted: bool,
+    /// The id of their controller; empty for the one that has none.
+    pub instance_id: String,
 }
 
 impl Filter {

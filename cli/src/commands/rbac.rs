@@ -138,13 +138,22 @@ async fn discover(
                 ));
             }
             Err(error) => {
+                let right = is_forbidden(&error).then(|| {
+                    let path = if group.is_empty() { "/api" } else { "/apis" };
+                    format!(": you need the right to `get` {path}/{api_version}, which the ClusterRole system:discovery gives")
+                });
+                let right = right.unwrap_or_default();
                 return Err(error).with_context(|| {
-                    format!("cannot ask the cluster at {server} for {kind} of {api_version}; without --discover plurals are guessed")
+                    format!("cannot ask the cluster at {server} for {kind} of {api_version}{right}; without --discover plurals are guessed")
                 });
             }
         }
     }
     Ok(found)
+}
+
+fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 403)
 }
 
 /// Whether an error means that there is no such kind, and not that nobody could say.

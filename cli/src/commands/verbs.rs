@@ -116,6 +116,7 @@ pub(crate) async fn delete(args: &Delete) -> anyhow::Result<()> {
             prefix: args.prefix.clone(),
             older: args.older.as_deref().map(ago).transpose()?,
             status: statuses(&args.status)?,
+            instance_id: args.api.instanceid.clone(),
             ..Filter::default()
         };
         let namespace = (!args.all_namespaces).then_some(connection.namespace.as_str());

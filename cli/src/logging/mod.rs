@@ -57,7 +57,8 @@ pub(crate) fn start(level: &str, format: Format) -> anyhow::Result<Reload> {
     }))
 }
 
-/// The bus reports each change of its connection once; its client would add a line for every attempt.
+/// The bus reports each change of its connection once, and whoever watches an API server why it cannot; their libraries
+/// would add a line for every attempt.
 fn filter(level: &str) -> Result<EnvFilter, String> {
     for part in level.split(',').map(str::trim) {
         // A word that is no level would be taken for the name of a part of the program, and silence all others.
@@ -67,11 +68,13 @@ fn filter(level: &str) -> Result<EnvFilter, String> {
             ));
         }
     }
-    let verbose = ["debug", "trace", "async_nats"];
-    let level = if verbose.iter().any(|word| level.contains(word)) {
-        level.to_owned()
-    } else {
-        format!("{level},async_nats=error")
-    };
+    let verbose = ["debug", "trace"].iter().any(|word| level.contains(word));
+    let quiet = ["async_nats=error", "kube_runtime=off"].into_iter();
+    let quiet = quiet.filter(|part| {
+        let target = part.split('=').next().unwrap_or(part);
+        !verbose && !level.contains(target)
+    });
+    let parts: Vec<&str> = std::iter::once(level).chain(quiet).collect();
+    let level = parts.join(",");
     EnvFilter::try_new(level).map_err(|error| error.to_string())
 }

@@ -7,6 +7,7 @@
 //! ```
 
 mod detect;
+mod left;
 mod look;
 mod page;
 mod table;
@@ -17,6 +18,7 @@ use tiphys_core::{Path, Problems, Severity};
 use crate::check;
 use look::Look;
 
+pub use left::{Left, left};
 pub use page::page;
 
 /// What a difference means for an object that meets it.

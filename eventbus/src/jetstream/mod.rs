@@ -43,7 +43,7 @@ use self::consumer::JetStreamSubscriber;
 use self::journal::JetStreamJournal;
 use self::link::{Link, round_trip};
 use self::state::JetStreamState;
-use self::stream::STREAM;
+pub use self::stream::STREAM;
 use crate::bus::{
     Backend, Bus, Durability, Health, OpenError, Predecessor, PublishError, Receive, State,
     StateError, Stored, SubscribeError, Subscription,

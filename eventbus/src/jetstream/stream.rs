@@ -12,8 +12,8 @@ use crate::bus::Durability;
 use crate::embedded::Discard;
 use crate::resource::{JetStreamConfig, StreamRetention};
 
-/// The stream's name on every bus.
-pub(crate) const STREAM: &str = "default";
+/// The stream's name on every JetStream bus.
+pub const STREAM: &str = "default";
 /// What the stream takes.
 pub(crate) const SUBJECTS: &str = "default.*.*";
 /// The mark of a stream that we made: what every consumer has acknowledged may be removed from it.

@@ -15,7 +15,7 @@ use tiphys_core::spec::{Condition, SaslSpec, TlsSpec};
 
 pub(crate) use config::server_list;
 pub use config::{BusConfig, DURABILITY_ANNOTATION, JetStreamConfig, NatsAuth};
-pub use servers::{JetStreamServers, NatsNative, Persistence, ServerContainer};
+pub use servers::{JetStreamServers, NatsNative, Persistence, ServerContainer, refused_scale};
 pub use stream::{StreamRetention, StreamSettings};
 
 /// Where the events of a namespace are kept between sources and sensors.
@@ -236,6 +236,9 @@ impl EventBusSpec {
                 problems.error(format!("auth must stay {:?}", auth(old)));
             });
         }
+        if from == to {
+            self.validate_scale(old, problems);
+        }
         let stream = |spec: &Self| {
             spec.jetstream
                 .as_ref()
@@ -249,6 +252,26 @@ impl EventBusSpec {
                     problems
                         .error("must stay as it is, because a stream that exists is not changed");
                 });
+            });
+        }
+    }
+}
+
+impl EventBusSpec {
+    /// Reports a number of servers that cannot become what it is now.
+    fn validate_scale(&self, old: &Self, problems: &mut Problems) {
+        let native = |spec: &Self| Some(spec.nats.as_ref()?.native.as_ref()?.servers());
+        let jetstream = |spec: &Self| Some(spec.jetstream.as_ref()?.servers());
+        let refused = |from: Option<usize>, to: Option<usize>| refused_scale(from?, to?);
+        if let Some(why) = refused(native(old), native(self)) {
+            problems.at("nats", |problems| {
+                problems.at("native", |problems| {
+                    problems.at("replicas", |problems| problems.error(why));
+                });
+            });
+        } else if let Some(why) = refused(jetstream(old), jetstream(self)) {
+            problems.at("jetstream", |problems| {
+                problems.at("replicas", |problems| problems.error(why));
             });
         }
     }

@@ -41,6 +41,28 @@ pub struct Persistence {
     pub volume_size: Option<String>,
 }
 
+/// Why servers that were so many cannot become that many, as what must be said of `replicas`, with what to do instead.
+///
+/// A server that joins a cluster drops what it kept alone; one that is left alone does not open what it kept in a
+/// cluster; and a stream with three copies may have two of them on the servers that would go.
+#[must_use]
+pub fn refused_scale(from: usize, to: usize) -> Option<String> {
+    let why = match (from, to) {
+        (1, 2..) => {
+            "must stay 1, because a server that joins a cluster drops the events that it kept alone"
+                .to_owned()
+        }
+        (2.., 1) => "must be 3 or more, because a server that is left alone does not open what it kept in a cluster".to_owned(),
+        _ if to < from => format!(
+            "must stay {from} or become more, because most copies of an event may be on the servers that would go"
+        ),
+        _ => return None,
+    };
+    Some(format!(
+        "{why}: make another EventBus with replicas {to} and move its EventSources and Sensors"
+    ))
+}
+
 impl Persistence {
     fn validate(&self, problems: &mut Problems) {
         const MODES: [&str; 4] = [

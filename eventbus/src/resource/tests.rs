@@ -166,6 +166,57 @@ fn an_update_keeps_the_kind_and_the_stream() {
 }
 
 #[test]
+fn an_update_keeps_the_servers_that_may_have_most_copies() {
+    let bus = |kind: &str, replicas: &str| match kind {
+        "native" => format!("nats: {{native: {{replicas: {replicas}}}}}"),
+        _ => format!("jetstream: {{version: x, replicas: {replicas}}}"),
+    };
+    for (from, to, refused) in [
+        ("5", "3", "must stay 5 or become more"),
+        ("5", "4", "must stay 5 or become more"),
+        ("4", "3", "must stay 4 or become more"),
+        ("5", "null", "must stay 5 or become more"),
+        ("3", "5", ""),
+        ("null", "3", ""),
+        ("3", "3", ""),
+    ] {
+        for (kind, path) in [("jetstream", "jetstream"), ("native", "nats.native")] {
+            let mut problems = Problems::default();
+            spec(&bus(kind, to)).validate_update(&spec(&bus(kind, from)), &mut problems);
+            let said = problems.to_string();
+            assert_eq!(
+                said.is_empty(),
+                refused.is_empty(),
+                "{kind} {from} {to}: {said}"
+            );
+            if !refused.is_empty() {
+                assert!(
+                    said.starts_with(&format!("{path}.replicas: {refused}")),
+                    "{said}"
+                );
+                assert!(
+                    said.contains("make another EventBus with replicas"),
+                    "{said}"
+                );
+            }
+        }
+    }
+    for (from, to, refused) in [
+        ("1", "3", "jetstream.replicas: must stay 1"),
+        ("3", "1", "jetstream.replicas: must be 3 or more"),
+        ("1", "1", ""),
+    ] {
+        let mut problems = Problems::default();
+        spec(&bus("", to)).validate_update(&spec(&bus("", from)), &mut problems);
+        let said = problems.to_string();
+        assert!(
+            said.starts_with(refused) && said.is_empty() == refused.is_empty(),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn the_spec_goes_through_yaml_unchanged_and_has_a_schema() {
     let yaml = "nats: {exotic: {url: 'nats://a:1', clusterID: c, auth: token, accessSecret: {name: bus, key: auth}}}";
     let value = serde_json::to_value(spec(yaml)).unwrap();

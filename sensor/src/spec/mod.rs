@@ -1,8 +1,10 @@
 //! The Sensor resource: every field of Argo's v1alpha1, typed and documented. It decides nothing and reads nothing else.
 
+mod argos;
 mod dependency;
 mod dependency_validate;
 mod dest;
+mod misplaced;
 mod parameter;
 mod scope;
 mod source;
@@ -16,6 +18,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tiphys_core::spec::{ConditionedStatus, PodTemplateSpec};
 
+pub use argos::ArgosConsumer;
+pub(crate) use argos::argos_durable;
 pub use dependency::{
     ContextFilterSpec, DataFilterSpec, DependencySpec, ExprFieldSpec, ExprFilterSpec, FiltersSpec,
     TimeFilterSpec, TransformSpec,

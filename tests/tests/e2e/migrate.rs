@@ -1,13 +1,15 @@
 //! `tiphys migrate check` as somebody who comes from Argo Events uses it: on files and on a real API server with Argo's
 //! objects in it, and what it says where there is none to read. The objects are in `migrate/objects.yaml`.
 
+mod left;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tiphys_tests::argo_crds::apply_crds;
 use tiphys_tests::tiphys::TiphysOutput;
-use tiphys_tests::{ApiServer, ApiServerOptions, Authorization, Tiphys};
+use tiphys_tests::{ApiServer, ApiServerOptions, Authorization, Tiphys, eventually_ok};
 
 use crate::crds::{kubectl, said};
 use crate::support::LIMIT;
@@ -88,6 +90,8 @@ async fn every_difference_is_found_in_files_with_its_line() {
     assert!(!text.stdout.contains("safer ["), "{}", text.stdout);
     let summary = "10 objects looked at (and 1 object of other kinds passed over): ";
     assert!(text.stderr.starts_with(summary), "{}", text.stderr);
+    let left = "`tiphys migrate leftovers` names what Argo's leave on the bus";
+    assert!(text.stderr.contains(left), "{}", text.stderr);
     let calm = ", 1 can be moved as they are; ";
     assert!(text.stderr.contains(calm), "{}", text.stderr);
 }

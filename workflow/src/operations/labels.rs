@@ -90,8 +90,9 @@ pub(super) fn give_to(labels: &mut Map<String, Value>, instance_id: &str) {
     }
 }
 
-/// Whether an object belongs to the controller of this id.
-pub(super) fn belongs_to(workflow: &Value, instance_id: &str) -> bool {
+/// Whether an object belongs to the controller of this id; an empty one is that of the controller without an id.
+#[must_use]
+pub fn belongs_to(workflow: &Value, instance_id: &str) -> bool {
     label(workflow, INSTANCE_ID).unwrap_or_default() == instance_id
 }
 

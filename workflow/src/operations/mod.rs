@@ -27,7 +27,7 @@ use jiff::Timestamp;
 pub use args::{ArgProblem, OperationArgs, Verb};
 pub use change::Shutdown;
 pub use draft::Draft;
-pub use labels::Actor;
+pub use labels::{Actor, belongs_to};
 pub use operator::{Create, Operator, Outcome, Selection};
 pub use parameters::{label_pairs, parameter, parameters_of_file};
 pub use resubmit::ResubmitOptions;

@@ -9,7 +9,7 @@ use kube::core::Request;
 use serde_json::{Value, json};
 
 use super::resubmit::{self, ResubmitOptions};
-use super::{Actor, Draft, OperationError, Origin, from_cron, stored};
+use super::{Actor, Draft, OperationError, Origin, belongs_to, from_cron, stored};
 
 /// Names the newest Workflow of a namespace.
 const LATEST: &str = "@latest";
@@ -184,7 +184,7 @@ impl Operator {
         Ok(workflow)
     }
 
-    /// The Workflows that are chosen, in the API's order.
+    /// The Workflows of its controller that are chosen, in the API's order.
     ///
     /// # Errors
     /// When a selector is broken, and when the API does not answer.
@@ -206,7 +206,8 @@ impl Operator {
                 .await
                 .map_err(|error| failed(what(), error))?;
             if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
-                found.extend(items);
+                let own = |workflow: &Value| belongs_to(workflow, &self.instance_id);
+                found.extend(items.into_iter().filter(own));
             }
             let next = page.pointer("/metadata/continue").and_then(Value::as_str);
             match next.filter(|token| !token.is_empty()) {

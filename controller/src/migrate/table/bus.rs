@@ -62,9 +62,15 @@ pub(super) const ROWS: &[Difference] = &[
     ),
     row(
         "bus-scale-up",
-        "`replicas` from 1 to 3, or from 3 to 1, loses what the servers had kept",
-        "refused in the status, with what to do",
+        "`replicas` from 1 to 3, from 3 to 1, or from 5 to 3, loses what the servers had kept, or can",
+        "refused by the webhook and in the status, with what to do",
         "nothing that was acknowledged is lost",
+    ),
+    row(
+        "leftovers",
+        "its consumers and the bucket of a Sensor stay on the bus, also when Tiphys runs the Sensor",
+        "they stay as the way back; `tiphys migrate leftovers` prints the commands that remove them",
+        "a consumer that nobody reads keeps a full stream from making room",
     ),
     row(
         "server-restart",

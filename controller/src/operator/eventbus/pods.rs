@@ -10,6 +10,8 @@ use crate::operator::wanted::{Made, Wanted};
 
 /// The annotation of the pods that changes when the servers must be started anew.
 pub(crate) const CONFIG_ANNOTATION: &str = "tiphys.dev/server-config";
+/// The annotation of the StatefulSet that says how many servers were made, which hands that scale it do not change.
+pub(crate) const SERVERS_ANNOTATION: &str = "tiphys.dev/servers";
 const PID: &str = "/var/run/nats";
 
 /// The headless Service.
@@ -98,7 +100,14 @@ pub(crate) fn stateful_set(
     Wanted {
         made: Made::StatefulSet,
         reason: "JetStreamStatefulSetFailed",
-        object: json!({ "metadata": { "name": servers.name(), "labels": labels }, "spec": spec }),
+        object: json!({
+            "metadata": {
+                "name": servers.name(),
+                "labels": labels,
+                "annotations": { SERVERS_ANNOTATION: servers.replicas.to_string() },
+            },
+            "spec": spec,
+        }),
     }
 }
 

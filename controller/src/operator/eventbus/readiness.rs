@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Bus;
-use super::pods::CONFIG_ANNOTATION;
+use super::pods::{CONFIG_ANNOTATION, SERVERS_ANNOTATION};
 use super::server_config::ALONE;
 use super::servers::Servers;
 use crate::operator::wanted::Refused;
@@ -71,39 +71,46 @@ pub(crate) fn readiness(bus: Bus<'_>, stateful_set: Option<&Value>) -> Option<Re
     })
 }
 
-/// Refuses what loses every stored event: servers that join a cluster drop what they kept alone, and one that is left
-/// alone does not open what it kept in a cluster.
+/// Refuses what loses stored events: servers that join a cluster drop what they kept alone, one that is left alone does
+/// not open what it kept in a cluster, and of a stream most copies may lie on the servers that would go.
 ///
 /// `stateful_set` is the one that exists now. Who wants that all the same deletes it first.
 pub(crate) fn refused_change(bus: Bus<'_>, stateful_set: &Value) -> Option<Refused> {
     let servers = Servers::of(bus)?;
-    let said = stateful_set
-        .pointer("/spec/template/metadata/annotations")
-        .and_then(|annotations| annotations.get(CONFIG_ANNOTATION))
-        .and_then(Value::as_str);
-    let there = stateful_set
-        .pointer("/spec/replicas")
-        .and_then(Value::as_u64);
-    let alone = match said {
-        Some(said) => said.starts_with(ALONE),
-        // Argo's controller made it.
-        None => there? == 1,
-    };
-    let why = match (alone, servers.replicas > 1) {
-        (true, true) => {
-            "must stay 1, because a server that joins a cluster drops the events that it kept alone"
-        }
-        (false, false) => {
-            "must be 3 or more, because a server that is left alone does not open what it kept in a cluster"
-        }
-        _ => return None,
-    };
+    let there = made(stateful_set)?;
+    let why = tiphys_eventbus::refused_scale(there, servers.replicas)?;
     Some(Refused {
         reason: "JetStreamStatefulSetFailed".to_owned(),
         message: format!(
-            "replicas {why}: make another EventBus with replicas {}, or delete the StatefulSet {:?} to go on without those events",
-            servers.replicas,
+            "replicas {why}, or delete the StatefulSet {:?} and its PersistentVolumeClaims to go on without those events",
             servers.name()
         ),
     })
+}
+
+/// How many servers were made, whatever somebody has scaled them to by hand.
+fn made(stateful_set: &Value) -> Option<usize> {
+    let there = || {
+        stateful_set
+            .pointer("/spec/replicas")
+            .and_then(Value::as_u64)
+    };
+    let marked = stateful_set
+        .pointer("/metadata/annotations")
+        .and_then(|annotations| annotations.get(SERVERS_ANNOTATION))
+        .and_then(Value::as_str)
+        .and_then(|count| count.parse().ok());
+    let started = stateful_set
+        .pointer("/spec/template/metadata/annotations")
+        .and_then(|annotations| annotations.get(CONFIG_ANNOTATION))
+        .and_then(Value::as_str);
+    let count = match (marked, started) {
+        (Some(count), _) => count,
+        // Made before servers were counted: alone or in a cluster is all that is sure.
+        (None, Some(started)) if started.starts_with(ALONE) => 1,
+        (None, Some(_)) => there()?.max(3),
+        // Argo's controller made it.
+        (None, None) => there()?,
+    };
+    usize::try_from(count).ok()
 }

@@ -485,3 +485,36 @@ fn a_server_alone_does_not_join_a_cluster_and_none_of_a_cluster_is_left_alone() 
     let argos = json!({ "spec": { "replicas": 1 } });
     assert!(refused_change(three.bus(), &argos).is_some());
 }
+
+#[test]
+fn servers_that_may_have_most_copies_are_not_taken_away() {
+    let of = |replicas: u32| {
+        Given::new(json!({ "jetstream": { "version": "latest", "replicas": replicas } }))
+    };
+    let (three, five) = (of(3), of(5));
+    let set =
+        |given: &Given| object(&given.plan(&Secrets::new()).unwrap(), Made::StatefulSet).clone();
+    let refused = refused_change(three.bus(), &set(&five)).unwrap();
+    for part in [
+        "replicas must stay 5 or become more",
+        "make another EventBus with replicas 3",
+        "delete the StatefulSet \"eventbus-default-js\"",
+    ] {
+        assert!(refused.message.contains(part), "{}", refused.message);
+    }
+    assert_eq!(refused_change(five.bus(), &set(&three)), None);
+    // Somebody scaled it up by hand; that is put right.
+    let mut scaled = set(&three);
+    scaled["spec"]["replicas"] = json!(5);
+    assert_eq!(refused_change(three.bus(), &scaled), None);
+    // Made before servers were counted, or by Argo's controller: what is there is what was made.
+    let mut older = set(&five);
+    older["metadata"]
+        .as_object_mut()
+        .unwrap()
+        .remove("annotations");
+    assert!(refused_change(three.bus(), &older).is_some());
+    let argos = json!({ "spec": { "replicas": 5 } });
+    assert!(refused_change(three.bus(), &argos).is_some());
+    assert_eq!(refused_change(five.bus(), &argos), None);
+}

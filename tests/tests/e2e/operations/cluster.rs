@@ -6,7 +6,7 @@ use kube::Api;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 use tiphys_tests::argo_crds::{apply_crds, argo};
-use tiphys_tests::{ApiServer, Tiphys, temp_dir};
+use tiphys_tests::{ApiServer, ApiServerOptions, Authorization, Tiphys, temp_dir};
 
 use super::{fine, gate, gated, object, plain, refused, workflows, write};
 use crate::support::{LIMIT, NAMESPACE};
@@ -190,9 +190,85 @@ async fn every_command_changes_the_objects_of_a_cluster_as_argo_does() {
     );
     let listed = fine(&tiphys(&["list", "-o", "name"]).await);
     assert_eq!(listed.lines().count(), 3, "{listed}");
+    // What belongs to another controller is seen and touched only by those who name it.
+    let theirs = ["--instanceid", "other"];
+    let theirs = async |args: &[&str]| fine(&tiphys(&[args, &theirs].concat()).await);
+    let submit = ["submit", &wf, "--name", "theirs", "-o", "name"];
+    assert_eq!(theirs(&submit).await, "theirs\n");
+    assert_eq!(fine(&tiphys(&["list", "-o", "name"]).await), listed);
+    assert_eq!(theirs(&["list", "-o", "name"]).await, "theirs\n");
+    assert_eq!(theirs(&["get", "@latest", "-o", "name"]).await, "theirs\n");
+    assert_ne!(
+        fine(&tiphys(&["get", "@latest", "-o", "name"]).await),
+        "theirs\n"
+    );
+    for words in [["delete", "--all", "--dry-run"], ["stop", "-l", "team=a"]] {
+        let said = fine(&tiphys(&words).await);
+        assert!(!said.contains("theirs"), "{said}");
+    }
+    let deleted = theirs(&["delete", "--all"]).await;
+    assert_eq!(deleted, "Workflow 'theirs' deleted\n");
     assert_eq!(
         fine(&tiphys(&["delete", "one"]).await),
         "Workflow 'one' deleted\n"
     );
     assert!(api.get_opt("one").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_a_user_may_not_do_is_said_in_one_line() {
+    let server = ApiServer::start_with(ApiServerOptions {
+        authorization: Authorization::Rbac,
+        ..ApiServerOptions::default()
+    })
+    .await;
+    let client = server.client().await;
+    apply_crds(&client).await;
+    server.create_namespace(NAMESPACE).await;
+    let made = object("Workflow", json!({"name": "one"}), plain("true"));
+    let made = serde_json::from_value(made).unwrap();
+    let own = workflows(client);
+    own.create(&kube::api::PostParams::default(), &made)
+        .await
+        .unwrap();
+    let files = temp_dir();
+    let wf = write(
+        &files,
+        "wf.json",
+        &object("Workflow", json!({"generateName": "wf-"}), plain("true")),
+    );
+    let poor = server.kubeconfig_as("poor");
+    for (args, verb) in [
+        (["list"].as_slice(), "list"),
+        (&["get", "one"], "get"),
+        (&["get", "@latest"], "list"),
+        (&["logs", "one"], "get"),
+        (&["watch", "one"], "get"),
+        (&["wait", "one"], "list"),
+        (&["submit", &wf], "create"),
+        (&["submit", "--from", "wftmpl/none"], "create"),
+        (&["stop", "one"], "get"),
+        (&["stop", "-l", "a=b"], "list"),
+        (&["resubmit", "one"], "get"),
+        (&["retry", "one"], "get"),
+        (&["delete", "one"], "get"),
+        (&["delete", "--all"], "list"),
+    ] {
+        let output = Tiphys::command(args)
+            .args(["-n", NAMESPACE])
+            .args([Path::new("--kubeconfig"), &poor])
+            .output(LIMIT)
+            .await;
+        let said = &output.stderr;
+        assert_eq!(output.code, Some(1), "{args:?}: {said}");
+        assert_eq!(
+            (output.stdout.as_str(), said.lines().count()),
+            ("", 1),
+            "{args:?}: {said}"
+        );
+        for part in ["poor", &format!("cannot {verb} resource \"workflows\"")] {
+            assert!(said.contains(part), "{args:?}: {said}");
+        }
+        assert!(!said.contains('{'), "{args:?}: {said}");
+    }
 }

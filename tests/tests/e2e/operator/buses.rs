@@ -38,6 +38,7 @@ async fn a_bus_is_made_kept_and_guarded() {
     );
     an_unknown_version_is_said(&scene).await;
     what_is_only_recorded_says_whether_it_runs(&scene).await;
+    servers_that_may_have_most_copies_stay(&scene).await;
     volumes_are_fixed(&scene).await;
     a_bad_change_harms_nobody_on_it(&scene).await;
     it_goes_when_nobody_uses_it_any_more(&scene).await;
@@ -198,6 +199,58 @@ async fn what_is_only_recorded_says_whether_it_runs(scene: &Scene) {
             &["False", "EventBusNotSupported"],
         )
         .await;
+}
+
+/// Of five servers two may have two of the three copies of an event.
+async fn servers_that_may_have_most_copies_stay(scene: &Scene) {
+    scene
+        .apply("kind: EventBus\nmetadata: {name: five}\nspec: {jetstream: {version: latest, replicas: 5}}")
+        .await;
+    let deployed = ["True", "Succeeded"];
+    scene
+        .condition("EventBus", "five", "Deployed", &deployed)
+        .await;
+    let replicas = |count: i32| json!({ "jetstream": { "replicas": count } });
+    scene.change("EventBus", "five", replicas(3)).await;
+    let words = [
+        "False",
+        "JetStreamStatefulSetFailed",
+        "replicas must stay 5 or become more",
+        "make another EventBus with replicas 3",
+    ];
+    scene
+        .condition("EventBus", "five", "Deployed", &words)
+        .await;
+    let sets = Api::<StatefulSet>::namespaced(scene.client.clone(), NAMESPACE);
+    let servers = async || {
+        sets.get("eventbus-five-js")
+            .await
+            .unwrap()
+            .spec
+            .unwrap()
+            .replicas
+    };
+    assert_eq!(servers().await, Some(5));
+    // What is scaled by hand is put right all the same, and more servers come.
+    scene.change("EventBus", "five", replicas(6)).await;
+    scene
+        .condition("EventBus", "five", "Deployed", &deployed)
+        .await;
+    assert_eq!(servers().await, Some(6));
+    let scaled = Patch::Merge(json!({ "spec": { "replicas": 8 } }));
+    sets.patch("eventbus-five-js", &PatchParams::default(), &scaled)
+        .await
+        .unwrap();
+    eventually_ok(
+        "the servers to be as many as the bus says",
+        LIMIT,
+        async || match servers().await {
+            Some(6) => Ok(()),
+            other => Err(format!("{other:?}")),
+        },
+    )
+    .await;
+    scene.delete("EventBus", "five").await;
 }
 
 /// A StatefulSet keeps its volumes; one that is taken away from around its pods is made anew with others.

@@ -6,6 +6,7 @@ mod flow;
 mod leading;
 mod left;
 mod measures;
+pub(crate) mod nulls;
 mod objects;
 mod references;
 mod restart;

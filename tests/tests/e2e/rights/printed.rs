@@ -8,7 +8,7 @@ use kube::Api;
 use kube::api::ListParams;
 use serde_json::{Value, json};
 use tiphys_tests::tiphys::TiphysOutput;
-use tiphys_tests::{ApiServer, Tiphys, eventually_ok, temp_dir};
+use tiphys_tests::{ApiServer, ApiServerOptions, Authorization, Tiphys, eventually_ok, temp_dir};
 
 use super::make;
 use crate::crds::{kubectl, said};
@@ -112,4 +112,37 @@ async fn what_the_cluster_serves_is_asked_and_what_is_printed_can_be_applied() {
     assert_eq!((none.code, none.stdout.as_str()), (Some(1), ""));
     let says = "--discover needs a cluster, and none is known";
     assert!(none.stderr.contains(says), "{}", none.stderr);
+}
+
+#[tokio::test]
+async fn who_may_not_ask_the_cluster_is_told_which_right_is_missing() {
+    let server = ApiServer::start_with(ApiServerOptions {
+        authorization: Authorization::Rbac,
+        ..ApiServerOptions::default()
+    })
+    .await;
+    // A fresh cluster lets everybody ask what it serves; careful ones do not.
+    for binding in ["system:discovery", "system:basic-user"] {
+        let deleted = kubectl(&server, &["delete", "clusterrolebinding", binding], "");
+        assert!(deleted.status.success(), "{}", said(&deleted));
+    }
+    let poor = server.kubeconfig_as("poor");
+    eventually_ok("the rights to be gone", LIMIT, async || {
+        let output = rbac(&poor, &["--discover"]).await;
+        if output.stdout.is_empty() && output.stderr.contains("poor") {
+            return Ok(());
+        }
+        Err(output.stderr)
+    })
+    .await;
+    let output = rbac(&poor, &["--discover"]).await;
+    assert_eq!(output.code, Some(1), "{}", output.stderr);
+    for part in [
+        "cannot ask the cluster at",
+        "you need the right to `get` /apis/example.com/v1, which the ClusterRole system:discovery gives",
+        "without --discover plurals are guessed",
+        "User \"poor\" cannot get path",
+    ] {
+        assert!(output.stderr.contains(part), "{part}: {}", output.stderr);
+    }
 }
