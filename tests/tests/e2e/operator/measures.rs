@@ -47,6 +47,8 @@ async fn the_controller_counts_its_looks_its_objects_and_its_requests() {
             .start()
     };
     let mut first = start(one);
+    let url = format!("http://127.0.0.1:{one}/livez");
+    first.wait_for_http(&url, LIMIT).await;
     says(&[one], LEADS, |value| value == 1.0).await;
     let mut second = start(two);
     second
