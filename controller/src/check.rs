@@ -56,10 +56,7 @@ pub fn check(document: &Document, problems: &mut Problems) -> Option<Checked> {
         });
         return None;
     }
-    // A Sensor's own check is stricter about its name.
-    if document.kind() != "Sensor" {
-        name(document, problems);
-    }
+    name(document, problems);
     if document.kind().is_empty() || document.api_version().is_empty() {
         return None;
     }
@@ -134,7 +131,7 @@ fn has_spec(document: &Document, problems: &mut Problems) -> Option<()> {
     None
 }
 
-/// A name as RFC 1123 has it, or none where the API server makes one.
+/// A name and a namespace as RFC 1123 has them, or no name where the API server makes one.
 fn name(document: &Document, problems: &mut Problems) {
     let name = document.name();
     let generated = document
@@ -148,10 +145,30 @@ fn name(document: &Document, problems: &mut Problems) {
         && ends(name.chars().next())
         && ends(name.chars().last());
     let absent = name.is_empty() && generated.is_some_and(|generated| !generated.is_empty());
-    if !good && !absent {
+    // A Sensor's own check says these, and is stricter.
+    let said = document.kind() == "Sensor"
+        && (name.is_empty()
+            || name.contains(['.', '*', '>'])
+            || name.contains(char::is_whitespace));
+    if !good && !absent && !said {
         problems.at("metadata", |problems| {
             problems.at("name", |problems| {
                 problems.error("must be small letters, digits, - and ., begin and end with a letter or digit, at most 253 characters");
+            });
+        });
+    }
+    let namespace = document.object.pointer("/metadata/namespace");
+    let namespace = namespace
+        .and_then(|namespace| namespace.as_str())
+        .unwrap_or_default();
+    let label = namespace.len() <= LONGEST_LABEL
+        && namespace.chars().all(|c| ok(c) && c != '.')
+        && !namespace.starts_with('-')
+        && !namespace.ends_with('-');
+    if !label {
+        problems.at("metadata", |problems| {
+            problems.at("namespace", |problems| {
+                problems.error("must be small letters, digits and -, begin and end with a letter or digit, at most 63 characters");
             });
         });
     }
@@ -297,5 +314,62 @@ fn problem(severity: Severity, path: Path, message: String) -> Problem {
         path,
         message,
         inner: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_that_no_api_takes_are_refused_for_every_kind() {
+        let long = "a".repeat(64);
+        for (kind, name, namespace, said) in [
+            ("Sensor", "U_6", "ns", vec!["metadata.name: must be small"]),
+            (
+                "Sensor",
+                "a b",
+                "ns",
+                vec!["metadata.name: must not contain"],
+            ),
+            (
+                "Sensor",
+                "a.b",
+                "ns",
+                vec!["metadata.name: must not contain"],
+            ),
+            ("Sensor", "", "ns", vec!["metadata.name: must be set"]),
+            ("Sensor", "s", "a.b", vec!["metadata.namespace: must be"]),
+            ("Sensor", "s", "-a", vec!["metadata.namespace: must be"]),
+            ("Sensor", "s", &long, vec!["metadata.namespace: must be"]),
+            (
+                "ConfigMap",
+                "U",
+                "bad ns",
+                vec!["metadata.name", "metadata.namespace"],
+            ),
+            ("ConfigMap", "a.b", "", vec![]),
+            ("Sensor", "s-1", "ns-1", vec![]),
+        ] {
+            let object = json!({
+                "apiVersion": if kind == "Sensor" { API_VERSION } else { "v1" },
+                "kind": kind,
+                "metadata": { "name": name, "namespace": namespace },
+                "spec": {
+                    "dependencies": [{ "name": "d", "eventSourceName": "s", "eventName": "e" }],
+                    "triggers": [{ "template": { "name": "t", "log": {} } }],
+                },
+            });
+            let mut problems = Problems::default();
+            check(&Document::from_object(object), &mut problems);
+            let errors = problems.errors();
+            let found = problems.list().len();
+            assert_eq!(found, said.len(), "{name:?} in {namespace:?}: {errors}");
+            for said in said {
+                assert!(errors.contains(said), "{said}: {errors}");
+            }
+        }
     }
 }

@@ -20,6 +20,6 @@ pub mod spec;
 pub mod tasks;
 
 pub use event::Event;
-pub use problems::{Path, Problem, Problems, Severity};
+pub use problems::{Path, Problem, Problems, Segment, Severity};
 pub use secret::{Secret, SecretError, Secrets};
 pub use tasks::Tasks;

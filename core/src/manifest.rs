@@ -143,6 +143,9 @@ fn yaml_error(text: &str, error: &serde_saphyr::Error) -> YamlError {
     if let Some(cut) = message.find(" at line ") {
         message.truncate(cut);
     }
+    if message.starts_with("budget breached") {
+        message = "is too large once its aliases are filled in: at most 250,000 values".to_owned();
+    }
     let line = position.and_then(|at| text.lines().nth(at.line.saturating_sub(1)));
     if line.is_some_and(|line| line.contains("{{") && !line.contains(['"', '\''])) {
         message.push_str("; a value that starts with {{ must be in quotes");

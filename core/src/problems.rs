@@ -123,6 +123,15 @@ pub struct Problems {
 }
 
 impl Problems {
+    /// Says some of what was found so far in other words: where `words` gives any.
+    pub fn reword(&mut self, words: impl Fn(&Problem) -> Option<String>) {
+        for problem in &mut self.list {
+            if let Some(message) = words(problem) {
+                problem.message = message;
+            }
+        }
+    }
+
     /// Looks at a member: what `check` reports gets its key added to the path.
     pub fn at<R>(&mut self, key: &str, check: impl FnOnce(&mut Self) -> R) -> R {
         self.step(Segment::Key(key.to_owned()), check)

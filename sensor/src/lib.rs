@@ -48,5 +48,5 @@ pub use runtime::{
     RunningSensor, Seat, SensorObject, SensorRuntime, StartError, Tenant,
 };
 pub use spec::{Sensor, SensorSpec};
-pub use startable::cannot_start;
+pub use startable::{CannotRun, cannot_run};
 pub use triggers::{FireError, Fired};

@@ -17,7 +17,9 @@ use crate::spec::{
     ArtifactSpec, DependencySpec, JoinSpec, PolicySpec, SensorSpec, TemplateEngine, TriggerSpec,
     TriggerTemplateSpec,
 };
-use crate::triggers::{Action, BuildContext, Effect, FireError, Firing, FiringId, World, digest};
+use crate::triggers::{
+    Action, BuildContext, Effect, FireError, Firing, FiringId, Unsupported, World, digest,
+};
 
 /// How many changed templates are kept built.
 const KEPT_ACTIONS: usize = 64;
@@ -60,6 +62,8 @@ pub(crate) struct Launcher {
     args: Vec<String>,
     changed: Mutex<HashMap<Vec<u8>, Arc<dyn Action>>>,
     pub(crate) parallel: usize,
+    /// What this build does not do; each firing fails with that.
+    pub(crate) unsupported: Option<String>,
 }
 
 impl Prepared {
@@ -112,6 +116,36 @@ impl Prepared {
     }
 }
 
+impl Prepared {
+    /// The first trigger and why it does not run, where none of them does: nobody should think that such a Sensor works.
+    pub(crate) fn none_runs<'a>(
+        triggers: impl Iterator<Item = &'a Self>,
+    ) -> Option<(String, FireError)> {
+        let mut first = None;
+        for made in triggers {
+            let what = made.launcher.unsupported.clone()?;
+            first.get_or_insert_with(|| (made.name.clone(), FireError::unsupported(what)));
+        }
+        first
+    }
+
+    /// What this build does not run of it, for people.
+    pub(crate) fn cannot_run(&self) -> Vec<String> {
+        let name = &self.name;
+        let told = |what: &String| FireError::unsupported(what.clone()).to_string();
+        let own = self.launcher.unsupported.as_ref().map(|what| {
+            let end = match &self.dlq {
+                Some(dlq) if dlq.unsupported.is_none() => "its dlqTrigger fires instead",
+                _ => "what it would fire for is kept as dead",
+            };
+            format!("trigger {name:?}: {}; {end}", told(what))
+        });
+        let dlq = self.dlq.as_ref().and_then(|dlq| dlq.unsupported.as_ref());
+        let dlq = dlq.map(|what| format!("dlqTrigger of trigger {name:?}: {}", told(what)));
+        own.into_iter().chain(dlq).collect()
+    }
+}
+
 /// Held events of another version were chosen by other rules.
 fn version(condition: &Condition, specs: &[&DependencySpec], join: Option<&JoinSpec>) -> String {
     let mut texts: Vec<String> = specs
@@ -153,6 +187,7 @@ impl Launcher {
                 .map_or_else(Vec::new, |workflow| workflow.args.clone()),
             changed: Mutex::default(),
             parallel: 64,
+            unsupported: None,
         };
         match launcher.build(&template) {
             Ok(action) => {
@@ -160,7 +195,10 @@ impl Launcher {
                 launcher.built = launcher.parameters.is_empty().then_some(action);
             }
             // A parameter may give the template what it lacks, but no parameter teaches this build a kind.
-            Err(error @ FireError::Unsupported { .. }) => return Err(error),
+            Err(FireError::Unsupported { what }) => {
+                launcher.unsupported = Some(what.clone());
+                launcher.built = Some(Arc::new(Unsupported::new(what)));
+            }
             Err(error) if launcher.parameters.is_empty() => return Err(error),
             Err(_) => {}
         }
@@ -219,7 +257,11 @@ impl Launcher {
     ) -> Result<Box<dyn Effect>, FireError> {
         let action = self.action(events, notes)?;
         let fetched = match action.source() {
-            Some(source) => Some(world.artifacts.read(source, world.secrets.as_ref()).await?),
+            // Boxed: every event's future would have room for all that reading may ever need.
+            Some(source) => {
+                let read = world.artifacts.read(source, world.secrets.as_ref());
+                Some(Box::pin(read).await?)
+            }
             None => None,
         };
         self.finish(action.as_ref(), events, id, fetched.as_deref(), notes)

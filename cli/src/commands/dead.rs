@@ -34,12 +34,12 @@ pub(crate) enum What {
         id: String,
     },
     /// Sends them to their trigger once more; a firing that had its effect after all makes no second one.
+    #[command(group = clap::ArgGroup::new("which").args(["ids", "all"]).required(true))]
     Redrive {
         /// Their ids in the list.
-        #[arg(required_unless_present = "all")]
         ids: Vec<String>,
         /// All of them, or all of --sensor.
-        #[arg(long, conflicts_with = "ids")]
+        #[arg(long)]
         all: bool,
     },
 }

@@ -162,14 +162,7 @@ fn explain(report: &DryRun) {
             } else {
                 "✖"
             };
-            let why = match &leaf.verdict {
-                Verdict::Failed(why) => format!(": {why}"),
-                _ => String::new(),
-            };
-            output::note(&format!(
-                "  {mark} {}: wants {}, has {}{why}",
-                leaf.path, leaf.expected, leaf.actual
-            ));
+            output::note(&format!("  {mark} {}: {}", leaf.path, leaf.said()));
         }
     }
     for trigger in &report.triggers {

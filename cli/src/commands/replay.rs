@@ -62,7 +62,14 @@ pub(crate) async fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         match reply {
             Reply::Replayed(replayed) => {
                 print(args, &replayed)?;
-                let failed = replayed.failed > 0;
+                let nothing = replayed.matched == 0 && !args.events.is_empty();
+                if nothing {
+                    output::note(
+                        "no event of that name is on the bus for this Sensor: `tiphys events` lists those that are known, \
+                         and the bus may no longer hold an older one",
+                    );
+                }
+                let failed = replayed.failed > 0 || nothing;
                 return Ok(if failed {
                     ExitCode::FAILURE
                 } else {
@@ -74,7 +81,7 @@ pub(crate) async fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         }
     }
     bail!(
-        "Sensor {namespace}/{} does not run with this data folder or event bus",
+        "Sensor {namespace}/{} does not run with this data folder or event bus; -n names the namespace of the Sensor",
         args.sensor
     )
 }

@@ -12,12 +12,13 @@ use crate::output::{self, Format};
 const START_SECONDS: i64 = 60;
 
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("which").args(["event", "sensor"]).required(true))]
 pub(crate) struct Why {
     /// The event's id.
-    #[arg(required_unless_present = "sensor", value_name = "EVENT_ID")]
+    #[arg(value_name = "EVENT_ID")]
     pub event: Option<String>,
     /// Tells what this Sensor waits for now.
-    #[arg(long, value_name = "NAME", conflicts_with = "event")]
+    #[arg(long, value_name = "NAME")]
     pub sensor: Option<String>,
     /// Only this trigger.
     #[arg(long, value_name = "NAME")]
@@ -184,9 +185,14 @@ fn tell(found: &[Decision], event: Option<&str>) -> String {
                 (None, delivery) => format!(", delivery {delivery}"),
             };
             let whose = if own { "event" } else { "by event" };
+            // One that is driven again has no place on the bus any more.
+            let place = match of.seq {
+                0 => String::new(),
+                seq => format!(", number {seq}"),
+            };
             line(format!(
-                "  {whose} {} ({}/{}), number {}{again}",
-                of.id, of.source, of.name, of.seq
+                "  {whose} {} ({}/{}){place}{again}",
+                of.id, of.source, of.name
             ));
         }
         line(format!("  at {}", decision.at));
@@ -228,14 +234,7 @@ fn tell_part(part: &Part, line: &mut impl FnMut(String)) {
         } else {
             "✖"
         };
-        let why = match &leaf.verdict {
-            Verdict::Failed(why) => format!(": {why}"),
-            _ => String::new(),
-        };
-        line(format!(
-            "    {mark} {}: wants {}, has {}{why}",
-            leaf.path, leaf.expected, leaf.actual
-        ));
+        line(format!("    {mark} {}: {}", leaf.path, leaf.said()));
     }
     if let Some(note) = &part.note {
         line(format!("    {note}"));

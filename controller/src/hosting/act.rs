@@ -15,7 +15,9 @@ use super::buses::{NOT_READY, Opened};
 use super::host::Ports;
 use super::reconciler::Reconciler;
 use super::sensors::CANNOT_SUBSCRIBE;
-use super::state::{Kind, NOT_USED, ObjectKey, ObjectState, PARTLY, SECRET_MISSING};
+use super::state::{
+    Kind, NOT_USED, ObjectKey, ObjectState, PARTLY, PARTLY_RUNNING, SECRET_MISSING,
+};
 use crate::check::{self, Checked};
 use crate::pooled::ports;
 use crate::secrets::{ApiSecrets, references};
@@ -50,7 +52,7 @@ impl Reconciler {
             Checked::Workflow(_) | Checked::Other => return Ok(ObjectState::ready("")),
         };
         match acted {
-            Ok(state) if state.ready || state.reason == PARTLY => {
+            Ok(state) if state.ready || [PARTLY, PARTLY_RUNNING].contains(&&*state.reason) => {
                 self.complete(key, object, state).await
             }
             acted => acted,

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::buses::Opened;
 use super::host::Tidying;
-use super::state::ObjectState;
+use super::state::{ObjectState, PARTLY_RUNNING};
 use super::tidy;
 use crate::control::{self, Running};
 
@@ -107,7 +107,7 @@ impl HostedSensors {
             && hosted.bus_name == bus_name
             && hosted.on.epoch == on.epoch
         {
-            return Ok(ready(hosted.triggers));
+            return Ok(subscribed(hosted.triggers, hosted.running.cannot_run()));
         }
         let moves = |hosted: &Hosted| hosted.bus_name != bus_name;
         if self.hosted.get(&key).is_some_and(moves) {
@@ -135,6 +135,7 @@ impl HostedSensors {
             StartError::Trigger { .. } => ObjectState::not_ready("NotSupported", chain(&error)),
             StartError::Bus { .. } => ObjectState::not_ready(CANNOT_SUBSCRIBE, chain(&error)),
         })?;
+        let cannot = running.cannot_run();
         let watch = self.watch(&key, running.clone());
         self.running.add(&key.0, &key.1, running.clone());
         if matches!(self.records, Records::OnBuses) {
@@ -154,7 +155,7 @@ impl HostedSensors {
                 tenant: None,
             },
         );
-        Ok(ready(triggers))
+        Ok(subscribed(triggers, cannot))
     }
 
     /// Notes which triggers are counted from now on; what those before them had in hand never comes back.
@@ -315,9 +316,13 @@ fn version(object: &SensorObject) -> u64 {
     hasher.finish()
 }
 
-fn ready(triggers: usize) -> ObjectState {
-    ObjectState::ready(format!(
-        "{triggers} trigger{} subscribed",
-        if triggers == 1 { "" } else { "s" }
-    ))
+fn subscribed(triggers: usize, cannot: Vec<String>) -> ObjectState {
+    let plural = if triggers == 1 { "" } else { "s" };
+    let subscribed = format!("{triggers} trigger{plural} subscribed");
+    if cannot.is_empty() {
+        return ObjectState::ready(subscribed);
+    }
+    let mut message = cannot;
+    message.push(subscribed);
+    ObjectState::not_ready(PARTLY_RUNNING, message.join("; "))
 }

@@ -108,6 +108,9 @@ pub(crate) const SECRET_MISSING: &str = "SecretMissing";
 /// The reason of an EventSource some of whose events this program cannot run, while the others run.
 pub(crate) const PARTLY: &str = "PartlyListening";
 
+/// The reason of a Sensor some of whose triggers this program cannot run, while the others run.
+pub(crate) const PARTLY_RUNNING: &str = "PartlyRunning";
+
 /// The reason of an EventBus that nothing of this process has asked for.
 pub(crate) const NOT_USED: &str = "NotUsed";
 
@@ -130,7 +133,9 @@ impl Snapshot {
                 Readiness::Each => true,
             };
             // What runs but for one of its events or triggers goes on taking the others.
-            counts && !state.ready && !matches!(reason, SECRET_MISSING | NOT_USED | PARTLY)
+            counts
+                && !state.ready
+                && !matches!(reason, SECRET_MISSING | NOT_USED | PARTLY | PARTLY_RUNNING)
         };
         let waiting = self.objects.iter().filter(|(_, state)| waits(state));
         waiting

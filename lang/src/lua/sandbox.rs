@@ -69,7 +69,11 @@ pub(super) fn compile(text: &str) -> Result<Vec<u8>, ScriptError> {
     // Optimized code would read members of globals, the event among them, only once.
     let compiler = Compiler::new().set_optimization_level(0).set_debug_level(1);
     compiler.compile(text).map_err(|error| {
-        let (what, line) = message(&error);
+        let (mut what, line) = message(&error);
+        let word = |c: char| c.is_alphanumeric() || c == '_';
+        if text.split(|c| !word(c)).any(|word| word == "goto") {
+            what.push_str("; there is no `goto`: write a loop, `break` or `if` instead");
+        }
         ScriptError::Syntax {
             what,
             line: line.unwrap_or(1),

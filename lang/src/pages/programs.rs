@@ -178,8 +178,8 @@ A filter passes when the script returns `true`; a transformation returns a table
             "Argo drops the first and makes an object of the second",
         ),
         (
-            "numbers that stay where they were keep their digits",
-            "values are lossless",
+            "numbers that stay where they were keep their digits; one that the script copies or computes is a float as in Argo, exact up to 2^53 (`event.copy = event.id` of 9007199254740993 gives 9007199254740992)",
+            "Lua 5.1 has no other numbers; take such an id from the event by `dataKey`, or by `transform.jq`, which keep its digits",
         ),
         (
             "tables that contain themselves are an error",

@@ -127,10 +127,7 @@ fn reasons(trigger: &TriggerReport, events: &[EventReport]) -> Vec<String> {
             Verdict::Filtered => reasons.push(format!("{dependency}: filtered")),
         }
         for leaf in event.leaves.iter().filter(|leaf| !leaf.verdict.passed()) {
-            let (path, expected, actual) = (&leaf.path, &leaf.expected, &leaf.actual);
-            reasons.push(format!(
-                "{dependency}: {path} wants {expected}, has {actual}"
-            ));
+            reasons.push(format!("{dependency}: {} {}", leaf.path, leaf.said()));
         }
     }
     reasons.extend(trigger.error.clone());

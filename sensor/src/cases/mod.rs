@@ -24,7 +24,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tiphys_core::manifest::{self, Document};
+use tiphys_core::manifest::{self, Document, YamlError};
 use tiphys_core::{Event, Problems};
 
 use self::compare::set;
@@ -118,8 +118,7 @@ pub enum Staged {
 /// # Errors
 /// When the file is no list of cases.
 pub fn suites(text: &str) -> Result<Vec<Suite>, CaseError> {
-    let documents =
-        manifest::parse(text).map_err(|error| CaseError::new(format!("not YAML: {error}")))?;
+    let documents = manifest::parse(text).map_err(|error| not_yaml(&error))?;
     let suite = |document: &Document| {
         serde_json::from_value(document.object.clone())
             .map_err(|error| CaseError::new(format!("not a list of cases: {error}")))
@@ -201,6 +200,12 @@ impl Case {
                     trigger.firings.len()
                 )),
             }
+            if expected.next().is_some() {
+                failures.push(format!(
+                    "the case names trigger {:?} twice: write all of it once, what several firings make under `objects`",
+                    trigger.trigger
+                ));
+            }
         }
         for expect in &self.expect {
             let named = |trigger: &crate::TriggerReport| trigger.trigger == expect.trigger;
@@ -270,12 +275,19 @@ fn changed(
     })
 }
 
+fn not_yaml(error: &YamlError) -> CaseError {
+    CaseError::new(match error.position {
+        Some(at) => format!("not YAML in line {}: {error}", at.line),
+        None => format!("not YAML: {error}"),
+    })
+}
+
 fn from_file(path: &Path, name: Option<&str>) -> Result<Value, CaseError> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| CaseError::new(format!("cannot read {shown}: {error}")))?;
     let documents = manifest::parse(&text)
-        .map_err(|error| CaseError::new(format!("{shown}: not YAML: {error}")))?;
+        .map_err(|error| CaseError::new(format!("{shown}: {}", not_yaml(&error))))?;
     let sensors = documents.into_iter().filter(|document| {
         document.kind() == "Sensor" && name.is_none_or(|name| name == document.name())
     });
@@ -335,6 +347,16 @@ cases:
     }
 
     #[test]
+    fn a_trigger_that_is_expected_twice_is_not_taken_for_expected_once() {
+        let case = "{name: case, expect: [{trigger: t, none: waits}, {trigger: t, none: wrong}]}";
+        let failures = run(case).unwrap();
+        assert!(
+            failures[0].contains("names trigger \"t\" twice"),
+            "{failures:?}"
+        );
+    }
+
+    #[test]
     fn a_case_that_cannot_be_played_says_why() {
         for (case, said) in [
             (
@@ -361,6 +383,8 @@ cases:
             let error = run(case).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
         }
+        let error = suites("cases:\n  - {name: case").unwrap_err().to_string();
+        assert!(error.starts_with("not YAML in line 2: "), "{error}");
         let error = suites("cases: [{name: case, gven: []}]").unwrap_err();
         assert!(
             error.to_string().contains("unknown field `gven`"),

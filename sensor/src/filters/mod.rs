@@ -70,6 +70,22 @@ pub struct Report {
     pub leaves: Vec<Leaf>,
 }
 
+impl Leaf {
+    /// What it wants and what it met, for people.
+    #[must_use]
+    pub fn said(&self) -> String {
+        let Self {
+            expected, actual, ..
+        } = self;
+        match &self.verdict {
+            Verdict::Failed(why) if actual.is_empty() => format!("wants {expected}: {why}"),
+            Verdict::Failed(why) => format!("wants {expected}, has {actual}: {why}"),
+            _ if actual.is_empty() => format!("wants {expected}, has \"\""),
+            _ => format!("wants {expected}, has {actual}"),
+        }
+    }
+}
+
 impl Report {
     /// An empty report.
     #[must_use]

@@ -209,10 +209,10 @@ impl Part {
         match (&self.verdict, failed.next()) {
             (Verdict::Passed, _) => None,
             (Verdict::Failed(error), _) => Some(cut(error)),
-            (Verdict::Filtered, Some(leaf)) => Some(format!(
-                "{}: {} wants {}, has {}",
-                self.dependency, leaf.path, leaf.expected, leaf.actual
-            )),
+            (Verdict::Filtered, Some(leaf)) => {
+                let (dependency, path) = (&self.dependency, &leaf.path);
+                Some(format!("{dependency}: {path} {}", leaf.said()))
+            }
             (Verdict::Filtered, None) => {
                 Some(format!("{}: its filters do not pass", self.dependency))
             }

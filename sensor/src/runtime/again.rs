@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tiphys_core::{Event, envelope};
 use tiphys_eventbus::{Bus, Start, StateError, SubjectPattern, SubscribeError, Subscription};
+use tracing::Instrument as _;
 
 use super::attempts::End;
 use super::dead::DeadLetter;
@@ -19,6 +20,7 @@ use crate::conditions::{State, Step};
 use crate::dependency::Admission;
 use crate::document::{Events, FORCED, Input, REPLAY, identity};
 use crate::filters::{Report, Verdict};
+use crate::prepared::Owner;
 use crate::record::{self, End as Ended};
 
 /// When the bus says that more is there and gives nothing for so long, the rest was removed by its limits.
@@ -88,6 +90,13 @@ impl RunningSensor {
     /// # Errors
     /// [`AgainError`]; the letter is kept then.
     pub async fn redrive(&self, letter: &DeadLetter) -> Result<(), AgainError> {
+        let Owner { namespace, sensor } = &self.owner;
+        let (trigger, letter_id) = (&letter.trigger, &letter.id);
+        let span = tracing::info_span!("redrive", namespace, sensor, trigger, letter = letter_id);
+        self.drive(letter).instrument(span).await
+    }
+
+    async fn drive(&self, letter: &DeadLetter) -> Result<(), AgainError> {
         let runner = self.runner(&letter.trigger)?;
         let mut events = Events::new();
         for dead in &letter.events {
@@ -136,6 +145,12 @@ impl RunningSensor {
     /// # Errors
     /// [`AgainError`].
     pub async fn replay(&self, replay: &Replay) -> Result<Replayed, AgainError> {
+        let Owner { namespace, sensor } = &self.owner;
+        let span = tracing::info_span!("replay", namespace, sensor);
+        self.send_again(replay).instrument(span).await
+    }
+
+    async fn send_again(&self, replay: &Replay) -> Result<Replayed, AgainError> {
         let runners: Vec<&Arc<Runner>> = match &replay.trigger {
             Some(trigger) => vec![self.runner(trigger)?],
             None => self.runners.iter().collect(),
@@ -267,7 +282,8 @@ impl Course<'_> {
                 match self.joined(index, runner, name, input, at) {
                     None => part.note = Some("waits for others of the replay".to_owned()),
                     Some((by, events)) => {
-                        let (end, firing) = self.fire(runner, &events).await;
+                        let span = tracing::info_span!("trigger", trigger = runner.prepared.name);
+                        let (end, firing) = self.fire(runner, &events).instrument(span).await;
                         (part.end, part.firing) = (end, Some(firing));
                         if let Some(state) = self.joined.get_mut(index) {
                             state.done(&by);

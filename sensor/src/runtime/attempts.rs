@@ -1,19 +1,25 @@
 //! One firing from events to its end: rate limit, attempts, policy, dlqTrigger. It settles no message.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tiphys_core::backoff::BackoffSpec;
 use tiphys_core::tasks::chain;
 
+use super::limit::Limit;
 use super::runner::Runner;
+use super::told::tell_limited;
 use crate::document::Events;
 use crate::parameters::Notes;
 use crate::prepared::Launcher;
 use crate::record::{self, cut};
 use crate::spec::K8sPolicySpec;
 use crate::triggers::{FireError, Fired, FiringId, Kind};
+
+/// Who waits longer for the rate limit is recorded as waiting.
+const NOTICED: Duration = Duration::from_secs(1);
 
 /// How a firing ended.
 pub(super) enum End {
@@ -43,12 +49,10 @@ impl Runner {
                 .collect();
         }
         let trigger = &self.prepared.name;
-        if let Some(limit) = &self.limit {
-            tokio::select! {
-                biased;
-                () = limit.wait() => {}
-                () = self.stopped() => return End::Stopped,
-            }
+        if let Some(limit) = &self.limit
+            && !Box::pin(self.has_slot(limit, events)).await
+        {
+            return End::Stopped;
         }
         let launcher = &self.prepared.launcher;
         let error = match self.attempt(launcher, events, firing).await {
@@ -71,20 +75,25 @@ impl Runner {
                 return End::Later;
             }
             self.metrics.retries_failed.inc();
-            tracing::warn!(
-                error = reason,
-                events = ids(events),
-                "Failed to execute a trigger; the events are dead"
-            );
+            // The start has said so of every event.
+            if launcher.unsupported.is_none() {
+                tracing::warn!(
+                    error = reason,
+                    events = ids(events),
+                    "Failed to execute a trigger; the events are dead"
+                );
+            }
             return End::Dead;
         };
         self.metrics.retries_failed.inc();
-        tracing::warn!(
-            error = chain(&error),
-            events = ids(events),
-            dlq = dlq.name,
-            "Failed to execute a trigger; the dlqTrigger fires"
-        );
+        if launcher.unsupported.is_none() {
+            tracing::warn!(
+                error = chain(&error),
+                events = ids(events),
+                dlq = dlq.name,
+                "Failed to execute a trigger; the dlqTrigger fires"
+            );
+        }
         firing.dlq = Some(dlq.name.clone());
         // What is rare is boxed, so that each event's future stays small.
         match Box::pin(self.attempt(dlq, events, firing)).await {
@@ -108,6 +117,23 @@ impl Runner {
                     "failed to trigger dlqTrigger; the events are dead"
                 );
                 End::Dead
+            }
+        }
+    }
+
+    /// Waits for the rate limit, and is recorded as waiting where that takes long. False where the sensor stops.
+    async fn has_slot(&self, limit: &Limit, events: &Events) -> bool {
+        let mut wait = pin!(limit.wait());
+        let mut told = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut wait => return true,
+                () = self.stopped() => return false,
+                () = tokio::time::sleep(NOTICED), if !told => {
+                    told = true;
+                    tell_limited(self, events, &limit.text);
+                }
             }
         }
     }
@@ -164,7 +190,12 @@ impl Runner {
             };
             self.metrics.failed.inc();
             firing.error = Some(cut(&chain(&error)));
-            let Some(wait) = launcher.attempts.wait_after(attempt) else {
+            // What this build cannot do it cannot do in a minute either.
+            let wait = match &error {
+                FireError::Unsupported { .. } => None,
+                _ => launcher.attempts.wait_after(attempt),
+            };
+            let Some(wait) = wait else {
                 return Err(Failure::Error(error));
             };
             tracing::debug!(

@@ -1,7 +1,8 @@
 //! Events that were given up, kept beside the stream with the reason until somebody brings them again or they are too
 //! old or too many. It never decides what is dead.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -87,27 +88,41 @@ pub struct DeadLetters {
     bus: Bus,
     /// What is kept, by the part of a key that names the firing; read from the bus once.
     known: Mutex<Option<HashMap<String, Key>>>,
+    /// Whether somebody was told that there are too many.
+    full: AtomicBool,
 }
 
-/// A key: when, how large, what. Keys sort by time.
+/// A key: when, how large, what, whose. Keys sort by time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     at: i64,
     bytes: u64,
     name: String,
+    /// Short for the trigger; empty in keys of earlier versions.
+    owner: String,
 }
 
 impl Key {
     fn text(&self) -> String {
-        format!("{:013}-{}-{}", self.at, self.bytes, self.name)
+        let Self {
+            at,
+            bytes,
+            name,
+            owner,
+        } = self;
+        match owner.as_str() {
+            "" => format!("{at:013}-{bytes}-{name}"),
+            owner => format!("{at:013}-{bytes}-{name}-{owner}"),
+        }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(3, '-');
+        let mut parts = text.splitn(4, '-');
         Some(Self {
             at: parts.next()?.parse().ok()?,
             bytes: parts.next()?.parse().ok()?,
             name: parts.next()?.to_owned(),
+            owner: parts.next().unwrap_or_default().to_owned(),
         })
     }
 }
@@ -119,6 +134,7 @@ impl DeadLetters {
         Self {
             bus,
             known: Mutex::new(None),
+            full: AtomicBool::new(false),
         }
     }
 
@@ -181,7 +197,7 @@ impl DeadLetters {
                     envelope: Some(STANDARD.encode(envelope::encode(input.event()))),
                 };
                 (
-                    id.chars().take(12).collect(),
+                    id.chars().take(12).collect::<String>(),
                     events.iter().map(event).collect(),
                 )
             }
@@ -244,14 +260,20 @@ impl DeadLetters {
             at: letter.at.as_millisecond(),
             bytes: u64::try_from(value.len()).unwrap_or(u64::MAX),
             name: name.to_owned(),
+            owner: short(&[&letter.namespace, &letter.sensor, &letter.trigger], 8),
         };
         store.put(&key.text(), Bytes::from(value), None).await?;
         known.insert(name.to_owned(), key);
         for key in surplus(&known, letter.at) {
-            tracing::warn!(
-                letter = key.name,
-                "too many dead events: the oldest are no longer kept"
-            );
+            // The first time is news; a trigger that fails at each event would say it at each.
+            if self.full.swap(true, Ordering::Relaxed) {
+                tracing::debug!(letter = key.name, "a dead event is no longer kept");
+            } else {
+                tracing::warn!(
+                    letter = key.name,
+                    "too many dead events: the oldest of the trigger that has the most are no longer kept"
+                );
+            }
             store.delete(&key.text()).await?;
             known.remove(&key.name);
         }
@@ -260,25 +282,34 @@ impl DeadLetters {
     }
 }
 
-/// What has to go, so that the rest keeps the limits.
+/// What has to go, so that the rest keeps the limits: what is too old, then the oldest of the trigger that has the most,
+/// so that one which fails at each event takes no room from the others.
 fn surplus(known: &HashMap<String, Key>, now: Timestamp) -> Vec<Key> {
-    let sorted: BTreeMap<&Key, ()> = known.values().map(|key| (key, ())).collect();
-    let (mut count, mut bytes) = (
-        known.len(),
-        known.values().map(|key| key.bytes).sum::<u64>(),
-    );
     let age = i64::try_from(AGE.as_millis()).unwrap_or(i64::MAX);
     let oldest = now.as_millisecond().saturating_sub(age);
-    let mut gone = Vec::new();
-    for key in sorted.keys() {
-        if count <= MOST && bytes <= BYTES && key.at >= oldest {
-            break;
+    let mut gone: Vec<Key> = Vec::new();
+    let mut kept: BTreeMap<&str, BTreeSet<&Key>> = BTreeMap::new();
+    for key in known.values() {
+        if key.at < oldest {
+            gone.push(key.clone());
+        } else {
+            kept.entry(&key.owner).or_default().insert(key);
         }
-        count -= 1;
-        bytes -= key.bytes;
-        gone.push((*key).clone());
     }
-    gone
+    loop {
+        let size = |keys: &BTreeSet<&Key>| keys.iter().map(|key| key.bytes).sum::<u64>();
+        let many = kept.values().map(BTreeSet::len).sum::<usize>() > MOST;
+        let large = kept.values().map(size).sum::<u64>() > BYTES;
+        let most = match (many, large) {
+            (false, false) => return gone,
+            (true, _) => kept.values_mut().max_by_key(|keys| keys.len()),
+            (false, true) => kept.values_mut().max_by_key(|keys| size(keys)),
+        };
+        let Some(key) = most.and_then(BTreeSet::pop_first) else {
+            return gone;
+        };
+        gone.push(key.clone());
+    }
 }
 
 impl DeadEvent {
@@ -297,7 +328,8 @@ mod tests {
         let key = |(index, (at, bytes)): (usize, &(i64, u64))| Key {
             at: *at,
             bytes: *bytes,
-            name: format!("k-{index}"),
+            name: format!("k{index}"),
+            owner: String::new(),
         };
         let keys = list.iter().enumerate().map(key);
         keys.map(|key| (key.name.clone(), key)).collect()
@@ -327,9 +359,29 @@ mod tests {
         let key = Key {
             at: 17,
             bytes: 3,
-            name: "a-b".to_owned(),
+            name: "ab".to_owned(),
+            owner: "o".to_owned(),
         };
-        assert_eq!(Key::parse(&key.text()), Some(key));
+        assert_eq!(Key::parse(&key.text()), Some(key.clone()));
+        let owner = String::new();
+        let earlier = Key { owner, ..key };
+        assert_eq!(earlier.text(), "0000000000017-3-ab");
+        assert_eq!(Key::parse(&earlier.text()), Some(earlier));
         assert_eq!(Key::parse("x"), None);
+    }
+
+    #[test]
+    fn a_trigger_with_many_dead_events_takes_no_room_from_the_others() {
+        let now = Timestamp::now();
+        let today = now.as_millisecond();
+        let list: Vec<_> = (0..1002).map(|index| (today - 2000 + index, 1)).collect();
+        let mut known = keys(&list);
+        for key in known.values_mut() {
+            let first = key.at < today - 1995;
+            key.owner = if first { "calm" } else { "loud" }.to_owned();
+        }
+        let gone = surplus(&known, now);
+        let at: Vec<_> = gone.iter().map(|key| key.at).collect();
+        assert_eq!(at, [today - 1995, today - 1994]);
     }
 }

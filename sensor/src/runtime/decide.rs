@@ -141,7 +141,10 @@ impl Runner {
                 )
             })
             .collect();
-        let reason = format!("waits for events of {}", names.join(", "));
+        let mut reason = format!("waits for events of {}", names.join(", "));
+        for what in self.prepared.cannot_run() {
+            reason = format!("{reason}; {what}");
+        }
         let mut draft = self.draft(None, Vec::new(), record::End::Waiting, Some(reason));
         match joined {
             Some(joined) => (draft.held, draft.missing) = joined.waits(self),

@@ -28,6 +28,8 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// Spaces firings.
 pub(super) struct Limit {
+    /// For people, as `3 per Minute`.
+    pub(super) text: String,
     spacing: Duration,
     bus: Bus,
     key: String,
@@ -59,7 +61,12 @@ impl Limit {
         };
         // Validation refuses anything below 1.
         let times = u32::try_from(spec.requests_per_unit).unwrap_or(1).max(1);
+        let name = match spec.unit.as_str() {
+            "" => "Second",
+            name => name,
+        };
         Self {
+            text: format!("{times} per {name}"),
             spacing: Duration::from_secs(unit) / times,
             bus: bus.clone(),
             key: key.to_owned(),
@@ -198,9 +205,9 @@ mod tests {
         let bus = Bus::embedded(EmbeddedConfig::new(folder.path())).unwrap();
         let one = three_a_minute(&bus);
         one.resume().await;
-        one.wait().await;
         // The clock of the test stands still, the one on the wall does not.
         let began = Timestamp::now();
+        one.wait().await;
         let other = three_a_minute(&bus);
         let start = Instant::now();
         other.resume().await;

@@ -163,9 +163,17 @@ pub struct RunningSensor {
     tasks: Tasks,
     runners: Arc<[Arc<Runner>]>,
     letters: Arc<DeadLetters>,
+    owner: Owner,
 }
 
 impl RunningSensor {
+    /// What this build cannot run of it, with the reason. What these triggers would fire for is dead; the others run.
+    #[must_use]
+    pub fn cannot_run(&self) -> Vec<String> {
+        let of = |runner: &Arc<Runner>| runner.prepared.cannot_run();
+        self.runners.iter().flat_map(of).collect()
+    }
+
     /// Takes no more messages, finishes those in hand, and leaves the rest on the bus.
     pub async fn stop(self) {
         if let Err(error) = self.tasks.stop(GRACE).await {
@@ -224,6 +232,10 @@ impl SensorRuntime {
                 source,
             })?;
             prepared.push((made, trigger));
+        }
+        if let Some((trigger, source)) = Prepared::none_runs(prepared.iter().map(|(made, _)| made))
+        {
+            return Err(StartError::Trigger { trigger, source });
         }
         let prefix = durable_prefix(&owner);
         let durable = |trigger: &str| format!("{prefix}{}", short(&[trigger], 12));
@@ -299,6 +311,9 @@ impl SensorRuntime {
             let trigger = runner.prepared.name.clone();
             let span = tracing::info_span!("sensor", namespace, sensor = name, trigger, fields);
             let task = format!("sensor {namespace}/{name} trigger {trigger}");
+            for what in runner.prepared.cannot_run() {
+                tracing::warn!(parent: &span, "{what}");
+            }
             tasks.spawn(task, runner.run(subscriber).instrument(span));
         }
         tracing::info!(
@@ -311,6 +326,7 @@ impl SensorRuntime {
             tasks,
             runners: running.into(),
             letters,
+            owner,
         })
     }
 
@@ -412,6 +428,8 @@ async fn forget(bus: &Bus, durable: &str) -> Result<(), SubscribeError> {
 mod tests;
 #[cfg(test)]
 mod tests_again;
+#[cfg(test)]
+mod tests_ends;
 #[cfg(test)]
 mod tests_faults;
 #[cfg(test)]

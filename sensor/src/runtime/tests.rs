@@ -40,7 +40,7 @@ impl Secrets for OneConfig {
 /// A bus, a cluster and counters that outlive the sensors of a test.
 pub(super) struct World {
     pub(super) bus: Bus,
-    client: Client,
+    pub(super) client: Client,
     metrics: Metrics,
     pub(super) records: Recorder,
     pub(super) tasks: Tasks,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tiphys_core::Event;
 
 use super::runner::Runner;
+use crate::document::Events;
 use crate::filters::Verdict;
 use crate::join::Unmet;
 use crate::record::{self, End as Ended};
@@ -15,6 +16,19 @@ pub(super) fn tell_dead(runner: &Runner, dependency: &str, event: &Arc<Event>, n
     part.note = Some(note);
     let draft = runner.draft(Some(event), vec![part], Ended::Dead, None);
     runner.records.record(draft);
+}
+
+/// Records that the events of a firing wait for the rate limit.
+pub(super) fn tell_limited(runner: &Runner, events: &Events, limit: &str) {
+    if !runner.records.is_on() {
+        return;
+    }
+    for (dependency, input) in events {
+        let mut part = record::Part::new(dependency, Verdict::Passed, Vec::new(), Ended::Pending);
+        part.note = Some(format!("waits for the rate limit, {limit}"));
+        let draft = runner.draft(Some(input.event()), vec![part], Ended::Pending, None);
+        runner.records.record(draft);
+    }
 }
 
 /// Says of each event that it met nobody: of the first ones in time, of the others before there were too many.

@@ -55,11 +55,23 @@ fn without_effect(template: &TriggerTemplateSpec, dest: &str) -> Option<String> 
     }
     (ignored && !taken).then(|| {
         let first = template.kinds().first().copied().unwrap_or("k8s");
-        format!(
-            "sets nothing: it is a path in this trigger's template, as {first}.{}; the object or message itself is \
-             changed by {first}.parameters",
-            if ["k8s", "argoWorkflow"].contains(&first) { "source.resource" } else { "url" }
-        )
+        let field = match first {
+            "k8s" | "argoWorkflow" => "source.resource",
+            "awsLambda" => "functionName",
+            "azureEventHubs" => "hubName",
+            "azureServiceBus" => "queueName",
+            "custom" => "serverURL",
+            "email" | "openWhisk" => "host",
+            "log" => "intervalSeconds",
+            "slack" => "message",
+            _ => "url",
+        };
+        let path =
+            format!("sets nothing: it is a path in this trigger's template, as {first}.{field}");
+        match first {
+            "log" => path,
+            _ => format!("{path}; the object or message itself is changed by {first}.parameters"),
+        }
     })
 }
 

@@ -7,6 +7,7 @@ use tiphys_core::Problems;
 use tiphys_core::manifest::Document;
 use tiphys_lang::condition::Condition;
 
+use super::misplaced::misplaced;
 use super::scope::check_path;
 use super::{
     JoinSpec, ParameterSpec, START_FROM_ANNOTATION, Scope, Sensor, SensorSpec, StartFrom,
@@ -22,6 +23,7 @@ impl Sensor {
     #[must_use]
     pub fn read(document: &Document, problems: &mut Problems) -> Option<Self> {
         let sensor: Self = document.typed(problems)?;
+        problems.reword(misplaced);
         sensor.validate(problems);
         Some(sensor)
     }
@@ -254,6 +256,13 @@ impl TriggerSpec {
             if let Some(status) = &policy.status {
                 problems.at("status", |problems| {
                     problems.require_some("allow", status.allow.as_ref(), ", as [200, 201]");
+                    if status.allow.as_ref().is_some_and(Vec::is_empty) {
+                        problems.at("allow", |problems| {
+                            problems.warning(
+                                "refuses every answer; name those that are good, as [200, 201]",
+                            );
+                        });
+                    }
                 });
             }
             let template = self.template.as_ref();

@@ -25,6 +25,7 @@ use tiphys_core::refs::KeyRef;
 use tiphys_core::spec::{BasicAuthSpec, TlsSpec};
 use tiphys_core::{Problems, Secrets};
 
+use super::http_client::sendable;
 use super::{Action, BuildContext, Effect, FireError, Fired, Firing, World};
 use crate::changed;
 use crate::parameters::{Dest, Parameter, apply};
@@ -241,6 +242,8 @@ impl Prepared {
             text => Method::from_bytes(text.as_bytes())
                 .map_err(|error| FireError::permanent_from("cannot build the request", error))?,
         };
+        let sent = headers.iter().filter(|(name, _)| !of_the_connection(name));
+        sendable(&spec.url, sent)?;
         Ok(Send {
             method,
             spec: spec.clone(),

@@ -81,3 +81,25 @@ async fn configure(
     }
     Ok(builder)
 }
+
+/// What no server would ever get is told before anything is sent, by a dry run too.
+pub(super) fn sendable<'a>(
+    url: &str,
+    headers: impl Iterator<Item = &'a (String, String)>,
+) -> Result<(), FireError> {
+    let cannot = |why: String| Err(FireError::permanent_from("cannot build the request", why));
+    match reqwest::Url::parse(url) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => {}
+        // It may hold a password.
+        _ => return cannot("its url is no http or https URL".to_owned()),
+    }
+    for (name, value) in headers {
+        if http::HeaderName::try_from(name).is_err() {
+            return cannot(format!("{name:?} is no name of a header"));
+        }
+        if http::HeaderValue::try_from(value).is_err() {
+            return cannot(format!("the header {name:?} cannot hold its value"));
+        }
+    }
+    Ok(())
+}

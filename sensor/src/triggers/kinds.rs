@@ -83,7 +83,9 @@ pub(super) fn validate(spec: &TriggerTemplateSpec, scope: &Scope<'_>, problems: 
         && !RUNNING.contains(first)
     {
         problems.at(first, |problems| {
-            problems.warning("is not supported yet: the Sensor is kept and does not start");
+            problems.warning(
+                "is not supported yet: what it would fire for is kept as dead (`tiphys dead`), the other triggers run; a Sensor of which no trigger can run does not start",
+            );
         });
     }
     let problems = &mut *problems;

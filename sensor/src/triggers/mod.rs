@@ -31,6 +31,7 @@ mod pulsar;
 mod scene;
 mod slack;
 mod template;
+mod unsupported;
 mod world;
 
 use std::sync::OnceLock;
@@ -62,6 +63,7 @@ pub(crate) use object::digest;
 pub use openwhisk::OpenWhiskSpec;
 pub use pulsar::PulsarSpec;
 pub use slack::{SlackSenderSpec, SlackSpec, SlackThreadSpec};
+pub(crate) use unsupported::Unsupported;
 pub(crate) use world::{Kind, World};
 
 /// The events of one firing and what it is called by.

@@ -1,7 +1,6 @@
 //! Why a sensor fired or did not, what was given up, and what is sent again: through the command line, on both buses.
 
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
 use tiphys_tests::nats::{Nats, NatsOptions};
@@ -86,6 +85,30 @@ async fn asks_and_sends_again(mut run: LocalRun) {
     let letter = dead[0]["id"].as_str().unwrap();
     let again = run.tiphys(&["dead", "redrive", letter]).await;
     assert_eq!(again.code, Some(1), "{again:?}");
+    let replay = ["replay", "strict", "-n", "argo-events", "-o", "json"];
+    let replayed = json(&run.tiphys(&replay).await);
+    assert_eq!(replayed["failed"], 1, "{replayed}");
+    // Each of the three times the log says whose trigger it was.
+    let failures = |said: &str| {
+        let lines = said.lines().map(str::to_owned);
+        let failed = lines.filter(|line| line.contains("Failed to execute a trigger"));
+        failed.collect::<Vec<_>>()
+    };
+    let failed = eventually("all three to be read", LIMIT, async || {
+        let failed = failures(&run.process.as_ref().unwrap().stderr());
+        (failed.len() >= 3).then_some(failed)
+    })
+    .await;
+    let named = [
+        "\"namespace\":\"argo-events\"",
+        "\"sensor\":\"strict\"",
+        "\"trigger\":\"make\"",
+        "\"events\":\"",
+    ];
+    assert_eq!(failed.len(), 3, "{failed:#?}");
+    for line in failed {
+        assert!(named.iter().all(|name| line.contains(name)), "{line}");
+    }
 
     // The run is killed and the sensor mended: the letter is still there, and makes one object.
     run.kill();
@@ -100,7 +123,6 @@ async fn asks_and_sends_again(mut run: LocalRun) {
     assert_eq!(dead, Value::Array(Vec::new()));
 
     // A replay finds that object and makes no second one.
-    let replay = ["replay", "strict", "-n", "argo-events", "-o", "json"];
     let replayed = json(&run.tiphys(&replay).await);
     let counts = ["read", "fired", "existed", "filtered", "failed"]
         .map(|key| replayed[key].as_u64().unwrap());
@@ -217,7 +239,7 @@ async fn a_case_that_fails_says_where_the_object_differs() {
     std::fs::write(folder.path().join("a.test.yaml"), text).unwrap();
     let done = Tiphys::command(["test"])
         .args([folder.path()])
-        .output(Duration::from_secs(20))
+        .output(LIMIT)
         .await;
     assert_eq!(done.code, Some(1), "{done:?}");
     assert!(

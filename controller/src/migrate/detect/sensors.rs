@@ -23,7 +23,7 @@ pub(in super::super) fn errors(look: &Look<'_>, places: &mut Vec<Place>) {
 
 pub(in super::super) fn not_built(look: &Look<'_>, places: &mut Vec<Place>) {
     if let (Some(Checked::Sensor(sensor)), []) = (look.checked, look.errors) {
-        let found = tiphys_sensor::cannot_start(sensor).into_iter();
+        let found = tiphys_sensor::cannot_run(sensor).triggers.into_iter();
         places.extend(found.map(|(path, why)| Place::with(path, why)));
     }
 }

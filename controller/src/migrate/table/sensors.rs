@@ -14,13 +14,13 @@ pub(super) const ROWS: &[Difference] = &[
     .found(Stops, "mend what is named; `tiphys lint` shows it with its line", sensors::errors),
     row(
         "trigger-not-built",
-        "a trigger that cannot be built is a log line at each event",
-        "the Sensor does not start and its status says which trigger and why",
-        "nothing silent",
+        "a trigger that cannot be built is a log line at each event, and the event is gone",
+        "the other triggers of the Sensor run; its status, its log, `lint` and admission name the one and the reason, and what it would fire for is dead with that reason: its `dlqTrigger` fires, or `tiphys dead redrive` brings it to a build that runs the kind. A Sensor of which nothing can run does not start",
+        "nothing silent, and nothing lost",
     )
     .found(
         Stops,
-        "leave this Sensor with Argo Events, or change the trigger",
+        "leave this Sensor with Argo Events, or change the trigger: only the others of the Sensor run",
         sensors::not_built,
     ),
     row(

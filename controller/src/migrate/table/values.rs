@@ -29,8 +29,8 @@ pub(super) const ROWS: &[Difference] = &[
     ),
     row(
         "lua-sandbox",
-        "Lua scripts have `os`, `io` and no limit",
-        "sandboxed, with limits on steps and memory",
+        "Lua scripts have `os`, `io`, `goto` and no limit",
+        "sandboxed, with limits on steps and memory, and without `goto`; what a script copies or computes is a float as in Argo, exact up to 2^53, and numbers that it leaves alone keep their digits",
         "one script must not stop the process",
     )
     .found(

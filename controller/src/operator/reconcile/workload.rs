@@ -9,6 +9,7 @@ use tiphys_core::tasks::chain;
 use tiphys_core::{Problems, Severity};
 use tiphys_eventbus::{BusConfig, BusStatusConfig};
 use tiphys_eventsource::{Replicas, ServiceSpec};
+use tiphys_sensor::CannotRun;
 
 use super::report::report;
 use super::{Context, ObjectView, Outcome, bring, pooled};
@@ -277,26 +278,15 @@ pub(super) fn check(known: &Known, conditions: &mut Conditions) -> Checkup {
             }))
         }
         (Kind::Sensor, Some(Checked::Sensor(sensor))) if !wrong => {
-            let cannot = tiphys_sensor::cannot_start(&sensor);
+            let cannot = tiphys_sensor::cannot_run(&sensor);
             conditions.say(
                 "DependenciesProvided",
                 Said::yes("Valid", "every dependency can be read"),
             );
-            if !cannot.is_empty() {
-                let list: Vec<String> = cannot
-                    .into_iter()
-                    .map(|(path, reason)| format!("{path}: {reason}"))
-                    .collect();
-                conditions.say(
-                    "TriggersProvided",
-                    Said::no("UnsupportedTriggers", list.join("; ")),
-                );
+            conditions.say("TriggersProvided", triggers(&cannot));
+            if cannot.whole {
                 return Checkup::Unsupported;
             }
-            conditions.say(
-                "TriggersProvided",
-                Said::yes("Valid", "every trigger can be built"),
-            );
             Checkup::Runs(Box::new(Runnable {
                 template: sensor.spec.template,
                 replicas: sensor.spec.replicas,
@@ -322,6 +312,22 @@ fn sources(cannot: &[(&'static str, String, String)], all: bool) -> Said {
         .collect();
     let rest = if all { "" } else { "; the others run" };
     Said::no("UnsupportedSources", format!("{}{rest}", list.join("; ")))
+}
+
+fn triggers(cannot: &CannotRun) -> Said {
+    if cannot.triggers.is_empty() {
+        return Said::yes("Valid", "every trigger can be built");
+    }
+    let list = cannot.triggers.iter();
+    let list: Vec<String> = list
+        .map(|(path, reason)| format!("{path}: {reason}"))
+        .collect();
+    let rest = if cannot.whole {
+        ""
+    } else {
+        "; what these would fire for is kept as dead, the others run"
+    };
+    Said::no("UnsupportedTriggers", format!("{}{rest}", list.join("; ")))
 }
 
 /// Puts the problems where they belong: those of dependencies apart from those of triggers and everything else.

@@ -170,10 +170,24 @@ impl<'a> Printer<'_, 'a> {
                 }
                 self.float(number.as_f64(), verb, value)
             }
+            // A whole number that no float holds keeps its digits here too.
+            'f' | 'F' if number.is_integer_text() && number.as_f64().abs() > EXACT => {
+                let zeros = self.flags.precision.unwrap_or(6);
+                let mut text = number.to_string();
+                if zeros > 0 || self.flags.sharp {
+                    text.push('.');
+                }
+                text.extend(std::iter::repeat_n('0', zeros));
+                self.signed(&text, true);
+                Ok(())
+            }
             _ => self.float(number.as_f64(), verb, value),
         }
     }
 }
+
+/// Every whole number up to here is a float.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 
 fn code_point(size: u64, negative: bool) -> char {
     let code = u32::try_from(size).ok().filter(|_| !negative || size == 0);
