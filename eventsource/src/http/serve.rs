@@ -164,6 +164,8 @@ where
     tokio::pin!(connection);
     let limits = &port.limits;
     let ended = tokio::select! {
+        // After a standstill of the process, what has come meanwhile is read before anybody is cut off.
+        biased;
         ended = connection.as_mut() => Some(ended),
         () = stop.cancelled() => None,
         expired = watch.expired(limits) => match expired {

@@ -143,7 +143,10 @@ async fn a_request_without_the_token_is_refused_and_the_token_never_stored() {
 
 #[tokio::test]
 async fn without_the_bus_there_is_no_success() {
-    let world = World::new(short());
+    let world = World::new(Limits {
+        publish: SHORT,
+        ..Limits::default()
+    });
     let addr = world.example("").await;
     type Case = (fn() -> PublishError, u16, &'static str);
     let cases: [Case; 3] = [

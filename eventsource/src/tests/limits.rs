@@ -89,11 +89,20 @@ async fn deep_and_broken_text_is_refused() {
 
 #[tokio::test]
 async fn slow_senders_are_cut_off() {
-    let world = World::new(short());
+    let world = World::new(Limits {
+        header_read: SHORT,
+        ..Limits::default()
+    });
     let addr = world.example("").await;
     assert_eq!(raw(addr, b"POST /example HTTP/1.1\r\nHost:").await, "");
     assert_eq!(raw(addr, b"").await, "");
     // A connection that is done with its request is kept for a while, not for ever.
+    let world = World::new(Limits {
+        idle: SHORT,
+        body_read: SHORT,
+        ..Limits::default()
+    });
+    let addr = world.example("").await;
     let answer = raw(addr, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     let slow = b"POST /example HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{";
@@ -107,7 +116,7 @@ async fn slow_senders_are_cut_off() {
 
 #[tokio::test]
 async fn huge_headers_are_refused() {
-    let world = World::new(short());
+    let world = World::new(Limits::default());
     let addr = world.example("").await;
     let many: String = (0..2000).map(|n| format!("X-{n}: y\r\n")).collect();
     let long = format!("X: {}\r\n", "y".repeat(300_000));
