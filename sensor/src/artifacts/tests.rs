@@ -155,11 +155,17 @@ async fn a_server_that_never_answers_is_given_up_for_now() {
     assert!(error.is_transient(), "{}", chain(&error));
 }
 
+/// A port on which nobody listens, as long as the socket is held.
+pub(super) fn nobodys_port() -> (tokio::net::TcpSocket, u16) {
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = held.local_addr().unwrap().port();
+    (held, port)
+}
+
 #[tokio::test]
 async fn nobody_there_is_for_later() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    let (_held, port) = nobodys_port();
     let error = read(
         &artifacts("true"),
         url(format!("http://127.0.0.1:{port}/x")),

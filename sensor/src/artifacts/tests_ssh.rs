@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use serde_json::{Value, json};
 use tiphys_core::tasks::chain;
 
-use super::tests::{artifacts, read};
+use super::tests::{artifacts, nobodys_port, read};
 
 /// Made for this test; it opens nothing.
 const KEY: &str = include_str!("git/ssh/plain.test.key");
@@ -112,9 +112,7 @@ async fn a_key_that_is_none_is_told_before_anybody_is_asked() {
 
 #[tokio::test]
 async fn nobody_there_is_for_later() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    let (_held, port) = nobodys_port();
     let source = source(&format!("ssh://127.0.0.1:{port}/r"), &json!({}));
     let error = read(&artifacts("true"), source).await.unwrap_err();
     assert!(error.is_transient(), "{}", chain(&error));

@@ -170,10 +170,10 @@ impl World {
         };
         let reached = async {
             while now() != wanted {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        if tokio::time::timeout(Duration::from_secs(20), reached)
+        if tokio::time::timeout(Duration::from_secs(120), reached)
             .await
             .is_err()
         {

@@ -262,7 +262,7 @@ triggers:
   - template:
       name: both
       conditions: a && b
-      join: {key: sha, within: 1s}
+      join: {key: sha, within: 10s}
       k8s:
         source:
           resource: {apiVersion: argoproj.io/v1alpha1, kind: Workflow, metadata: {generateName: both-}, spec: {}}
@@ -301,7 +301,7 @@ async fn a_join_pairs_events_by_key_and_reports_what_met_nobody() {
     assert_eq!(unmet.last().unwrap().end, End::Dead);
     assert_eq!(
         unmet.last().unwrap().reason.as_deref(),
-        Some("met no other event of key z within 1s")
+        Some("met no other event of key z within 10s")
     );
     let without = world.decisions("\"a4\"").await;
     assert_eq!(
@@ -313,10 +313,10 @@ async fn a_join_pairs_events_by_key_and_reports_what_met_nobody() {
 #[tokio::test]
 async fn events_of_one_key_fire_in_order_and_a_key_that_waits_holds_up_no_other() {
     let world = World::new();
+    // x1 is refused until the other key is through, however long that takes.
     let sink = Sink::start(|asked| {
-        let first: Vec<_> = asked.iter().filter(|asked| asked.id() == "x1").collect();
-        let refused = asked.last().is_some_and(|last| last.id() == "x1") && first.len() < 3;
-        if refused {
+        let through = asked.iter().any(|asked| asked.id() == "y2");
+        if !through && asked.last().is_some_and(|last| last.id() == "x1") {
             http::StatusCode::SERVICE_UNAVAILABLE
         } else {
             http::StatusCode::OK
@@ -325,7 +325,6 @@ async fn events_of_one_key_fire_in_order_and_a_key_that_waits_holds_up_no_other(
     .await;
     let spec = sends(&sink, "orderBy: repo");
     let sensor = world.start(&spec).await.unwrap();
-    // The sink refuses the first two tries of x1.
     for (id, repo) in [
         ("x1", "x"),
         ("x2", "x"),
@@ -346,7 +345,9 @@ async fn events_of_one_key_fire_in_order_and_a_key_that_waits_holds_up_no_other(
             .cloned()
             .collect::<Vec<_>>()
     };
-    assert_eq!(of("x"), ["x1", "x1", "x1", "x2", "x3"]);
+    let mut of_x = of("x");
+    of_x.dedup();
+    assert_eq!(of_x, ["x1", "x2", "x3"]);
     assert_eq!(of("y"), ["y1", "y2"]);
     let last_y = seen.iter().position(|id| id == "y2").unwrap();
     let first_x2 = seen.iter().position(|id| id == "x2").unwrap();
