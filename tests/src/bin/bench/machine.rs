@@ -1,5 +1,6 @@
 //! What the system says of the machine and of a process, read from `/proc`. It changes nothing.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -8,6 +9,12 @@ use anyhow::Context as _;
 
 /// Linux counts the time of processes in hundredths of a second on every architecture that Rust runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
+
+/// What [`busy_family`] calls this process.
+pub(crate) const OWN: &str = "";
+
+/// Time on processors by program.
+pub(crate) type Busy = BTreeMap<String, Duration>;
 
 /// One line that says where the numbers come from.
 pub(crate) fn describe() -> String {
@@ -39,23 +46,38 @@ pub(crate) fn busy(pid: u32) -> anyhow::Result<Duration> {
     Ok(seconds(times.iter().take(2).sum()))
 }
 
-/// Time that this process, those that it has started and those of them that have ended have spent on processors.
-pub(crate) fn busy_family() -> anyhow::Result<Duration> {
+/// Time that this process and those that it has started have spent on processors, by program. What it has started and
+/// has ended counts as its own.
+pub(crate) fn busy_family() -> anyhow::Result<Busy> {
     let own = std::process::id();
     let (_, times) = stat(own)?;
-    let mut ticks: f64 = times.iter().sum();
+    let mut busy = Busy::from([(OWN.to_owned(), seconds(times.iter().sum()))]);
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
-        let pid = name.to_str().and_then(|name| name.parse().ok());
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
         // Processes of others come and go meanwhile.
-        let Some(Ok((parent, times))) = pid.map(stat) else {
+        let (Ok((parent, times)), Ok(program)) = (stat(pid), program(pid)) else {
             continue;
         };
         if parent == own {
-            ticks += times.iter().sum::<f64>();
+            *busy.entry(program).or_default() += seconds(times.iter().sum());
         }
     }
-    Ok(seconds(ticks))
+    Ok(busy)
+}
+
+/// The program of a process by its file; of `tiphys` with its role.
+fn program(pid: u32) -> anyhow::Result<String> {
+    let line = fs::read_to_string(format!("/proc/{pid}/cmdline"))?;
+    let mut words = line.split('\0');
+    let file = words.next().context("no program")?;
+    let name = file.rsplit('/').next().unwrap_or(file);
+    Ok(match words.next() {
+        Some(role) if name == "tiphys" => format!("{name} {role}"),
+        _ => name.to_owned(),
+    })
 }
 
 fn seconds(ticks: f64) -> Duration {
@@ -101,14 +123,27 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_was_started_is_known_by_its_file() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let busy = busy_family().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(busy.contains_key("sleep"), "{busy:?}");
+    }
+
+    #[test]
     fn a_family_is_busy_with_what_its_children_do() {
-        let before = busy_family().unwrap();
+        let own = || busy_family().unwrap()[OWN];
+        let before = own();
         let script = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
         let mut child = std::process::Command::new("sh")
             .args(["-c", script])
             .spawn()
             .unwrap();
         child.wait().unwrap();
-        assert!(busy_family().unwrap() > before);
+        assert!(own() > before);
     }
 }

@@ -61,6 +61,9 @@ pub(crate) enum Raw {
     Create {
         #[arg(long)]
         kubeconfig: PathBuf,
+        /// What each of them is, but for the name.
+        #[arg(long)]
+        object: PathBuf,
         #[arg(long)]
         prefix: String,
         #[arg(long)]

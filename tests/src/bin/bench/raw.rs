@@ -17,7 +17,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::api::{DynamicObject, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tiphys_tests::argo_crds::argo;
 use tiphys_tests::ports::loopback;
 use tokio::net::TcpListener;
@@ -37,10 +37,11 @@ pub(crate) async fn run(args: RawArgs) -> anyhow::Result<()> {
         Raw::Consume { nats, first, count } => consume(&nats, first, count).await,
         Raw::Create {
             kubeconfig,
+            object,
             prefix,
             count,
             parallel,
-        } => create(&kubeconfig, &prefix, count, parallel).await,
+        } => create(&kubeconfig, &object, &prefix, count, parallel).await,
     }
 }
 
@@ -117,6 +118,7 @@ async fn consume(nats: &str, first: u64, count: usize) -> anyhow::Result<()> {
 
 async fn create(
     kubeconfig: &Path,
+    object: &Path,
     prefix: &str,
     count: usize,
     parallel: usize,
@@ -129,8 +131,13 @@ async fn create(
     let api: Api<DynamicObject> = Api::namespaced_with(client, yaml::NAMESPACE, &argo("Workflow"));
     // One request opens the connection.
     api.get_opt("none").await?;
-    let objects = (0..count).map(|index| workflow(&format!("{prefix}-{index}")));
-    let objects = objects.collect::<Result<Vec<_>, _>>()?;
+    let object: DynamicObject = serde_json::from_slice(&std::fs::read(object)?)?;
+    let objects = (0..count).map(|index| {
+        let mut object = object.clone();
+        object.metadata.name = Some(format!("{prefix}-{index}"));
+        object
+    });
+    let objects: Vec<_> = objects.collect();
     let start = Instant::now();
     stream::iter(objects)
         .map(|object| {
@@ -141,39 +148,4 @@ async fn create(
         .try_for_each(async |_| Ok(()))
         .await?;
     finished(start)
-}
-
-/// What the tutorial's trigger creates.
-fn workflow(name: &str) -> serde_json::Result<DynamicObject> {
-    let parameters = json!([{"name": "message"}, {"name": "who"}]);
-    serde_json::from_value(json!({
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Workflow",
-        "metadata": {
-            "name": name,
-            "labels": {
-                "events.argoproj.io/sensor": "myproject-start",
-                "events.argoproj.io/trigger": "webhook-workflow-trigger",
-                "events.argoproj.io/action-timestamp": "1700000000000",
-            },
-            "annotations": { "tiphys.dev/event-ids": "[\"00000000-0000-0000-0000-000000000000\"]" },
-        },
-        "spec": {
-            "serviceAccountName": "workflow-pods-sa",
-            "ttlStrategy": { "secondsAfterCompletion": 600, "secondsAfterSuccess": 600, "secondsAfterFailure": 600 },
-            "entrypoint": "whalesay",
-            "arguments": { "parameters": [
-                {"name": "message", "value": "hello"}, {"name": "who", "value": "world"},
-            ]},
-            "templates": [{
-                "name": "whalesay",
-                "inputs": { "parameters": parameters },
-                "container": {
-                    "image": "docker/whalesay:latest",
-                    "command": ["cowsay"],
-                    "args": ["{{inputs.parameters.message}} {{inputs.parameters.who}}"],
-                },
-            }],
-        },
-    }))
 }

@@ -60,7 +60,8 @@ pub(crate) struct Row {
 
 impl Row {
     fn ratio(&self) -> Option<f64> {
-        median(&self.raw).and_then(|raw| Some(median(&self.ours)? / raw))
+        let raw = median(&self.raw).filter(|raw| *raw > 0.0)?;
+        Some(median(&self.ours)? / raw)
     }
 
     /// `None` where there is no budget.

@@ -1,14 +1,18 @@
 //! POST to Workflow in a real API server, beside bare `create` calls of the same object with the same client library; and
 //! POST to object in one `tiphys run`, whose bus and API are built in.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use tiphys_tests::argo_crds::apply_crds;
-use tiphys_tests::{ApiServer, Nats, NatsOptions};
+use anyhow::Context as _;
+use kube::api::{DynamicObject, ListParams, ObjectMeta};
+use kube::{Api, Client};
+use tiphys_tests::argo_crds::{apply_crds, argo};
+use tiphys_tests::{ApiServer, Nats, NatsOptions, temp_dir};
 
 use crate::load::{self, CONNECTIONS, Request, Until, count};
-use crate::machine;
+use crate::machine::{self, Busy};
 use crate::options::Size;
 use crate::program::{Start, bare, text};
 use crate::report::{Budget, Row, Unit};
@@ -47,13 +51,21 @@ pub(crate) async fn measure(size: Size) -> anyhow::Result<Vec<Row>> {
     .await?;
     let request = Request::post(source.port, "/myproject/start", yaml::TUTORIAL_BODY);
 
+    let warm = size.workflows / 5;
+    load::run(&request, CONNECTIONS, Until::Count(warm)).await?;
+    sensor.wait_fired(warm).await?;
+    let folder = temp_dir();
+    let object = folder.path().join("workflow.json");
+    fs::write(&object, one_of_ours(cluster.client().await).await?)?;
     let parallel = CONNECTIONS.to_string();
     let create = async |prefix: &str, count: usize| {
-        let (path, count) = (text(&kubeconfig)?, count.to_string());
+        let count = count.to_string();
         bare(&[
             "create",
             "--kubeconfig",
-            path,
+            text(&kubeconfig)?,
+            "--object",
+            text(&object)?,
             "--prefix",
             prefix,
             "--count",
@@ -63,38 +75,68 @@ pub(crate) async fn measure(size: Size) -> anyhow::Result<Vec<Row>> {
         ])
         .await
     };
-    let warm = size.workflows / 5;
     create("warm", warm).await?;
-    load::run(&request, CONNECTIONS, Until::Count(warm)).await?;
-    sensor.wait_fired(warm).await?;
     let (mut raw, mut ours, mut fired) = (Rounds::default(), Rounds::default(), warm);
     for round in 0..size.rounds * ROUNDS {
         let busy = machine::busy_family()?;
         let finished = create(&format!("raw-{round}"), size.workflows).await?;
-        raw.add(size, finished.seconds, busy)?;
+        raw.add(size, finished.seconds, &busy)?;
         let (busy, start) = (machine::busy_family()?, Instant::now());
         load::run(&request, CONNECTIONS, Until::Count(size.workflows)).await?;
         fired += size.workflows;
         sensor.wait_fired(fired).await?;
-        ours.add(size, start.elapsed().as_secs_f64(), busy)?;
+        ours.add(size, start.elapsed().as_secs_f64(), &busy)?;
     }
     sensor.stop().await;
     source.stop().await;
     let rate = Row {
         what: "webhook → Workflow in a cluster".to_owned(),
         unit: Unit::PerSecond,
-        raw: raw.rates,
-        ours: ours.rates,
+        raw: std::mem::take(&mut raw.rates),
+        ours: std::mem::take(&mut ours.rates),
         budget: Budget::RatioAtLeast(0.9),
     };
-    let cost = Row {
-        what: "the same, time on processors, servers too".to_owned(),
+    let cost = |what: &str, program: Option<&str>| Row {
+        what: what.to_owned(),
         unit: Unit::Micros,
-        raw: raw.costs,
-        ours: ours.costs,
+        raw: raw.costs(program),
+        ours: ours.costs(program),
         budget: Budget::None,
     };
-    Ok(vec![rate, cost, in_one_process(size).await?])
+    let mut rows = vec![
+        rate,
+        cost("the same, time on processors, servers too", None),
+        cost("of it: the bare program, the load", Some(machine::OWN)),
+    ];
+    for program in [
+        "tiphys eventsource",
+        "tiphys sensor",
+        "nats-server",
+        "kube-apiserver",
+        "etcd",
+    ] {
+        rows.push(cost(&format!("of it: {program}"), Some(program)));
+    }
+    rows.push(in_one_process(size).await?);
+    Ok(rows)
+}
+
+/// A Workflow that the Sensor has made, without what only the server sets: what is created bare is the same object.
+async fn one_of_ours(client: Client) -> anyhow::Result<String> {
+    let api: Api<DynamicObject> = Api::namespaced_with(client, yaml::NAMESPACE, &argo("Workflow"));
+    let found = api.list(&ListParams::default().limit(1)).await?;
+    let mut object = found.items.into_iter().next().context("no Workflow")?;
+    let own = ObjectMeta {
+        name: None,
+        uid: None,
+        resource_version: None,
+        creation_timestamp: None,
+        generation: None,
+        managed_fields: None,
+        ..std::mem::take(&mut object.metadata)
+    };
+    object.metadata = own;
+    Ok(serde_json::to_string(&object)?)
 }
 
 /// What each round took.
@@ -102,17 +144,31 @@ pub(crate) async fn measure(size: Size) -> anyhow::Result<Vec<Row>> {
 struct Rounds {
     /// Workflows in a second.
     rates: Vec<f64>,
-    /// Microseconds on processors for each Workflow, of everything that was started here.
-    costs: Vec<f64>,
+    /// Microseconds on processors for each Workflow, of every program that was started here.
+    costs: Vec<BTreeMap<String, f64>>,
 }
 
 impl Rounds {
-    fn add(&mut self, size: Size, seconds: f64, busy_before: Duration) -> anyhow::Result<()> {
-        let busy = machine::busy_family()?.saturating_sub(busy_before);
+    fn add(&mut self, size: Size, seconds: f64, before: &Busy) -> anyhow::Result<()> {
         let workflows = count(size.workflows);
         self.rates.push(workflows / seconds);
-        self.costs.push(busy.as_secs_f64() / workflows * 1e6);
+        let each = |(program, busy): (String, Duration)| {
+            let before = before.get(&program).copied().unwrap_or_default();
+            let micros = busy.saturating_sub(before).as_secs_f64() / workflows * 1e6;
+            (program, micros)
+        };
+        let busy = machine::busy_family()?;
+        self.costs.push(busy.into_iter().map(each).collect());
         Ok(())
+    }
+
+    /// Of one program, or of all.
+    fn costs(&self, program: Option<&str>) -> Vec<f64> {
+        let round = |costs: &BTreeMap<String, f64>| match program {
+            Some(program) => costs.get(program).copied().unwrap_or_default(),
+            None => costs.values().sum(),
+        };
+        self.costs.iter().map(round).collect()
     }
 }
 
