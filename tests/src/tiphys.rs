@@ -325,6 +325,23 @@ impl Tiphys {
     }
 }
 
+/// What a failed test shows of each program.
+const SHOWN: usize = 20;
+
+impl Drop for Tiphys {
+    /// A test that fails shows the last lines of its programs: they often say why.
+    #[expect(clippy::print_stderr, reason = "it is shown with the failure")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let said = self.lines.text(|_| true);
+            let lines: Vec<&str> = said.lines().collect();
+            let last = lines.get(lines.len().saturating_sub(SHOWN)..);
+            let last = last.unwrap_or_default().join("\n");
+            eprintln!("the last lines of tiphys, process {}:\n{last}", self.id());
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
     Stdout,

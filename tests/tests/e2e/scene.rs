@@ -123,6 +123,14 @@ impl LocalRun {
         send(&http_client(None), &self.at("/in"), message).await
     }
 
+    /// Sends a message, which must be taken, and gives the event's id.
+    pub(crate) async fn takes(&self, message: &str) -> String {
+        match self.send(message).await {
+            Some((200, id)) => id,
+            other => panic!("{message:?} is answered by {other:?}"),
+        }
+    }
+
     /// The `Ready` condition of an object once its reason is `reason`.
     pub(crate) async fn condition(&self, kind: &str, name: &str, reason: &str) -> Value {
         let api = Api::<DynamicObject>::namespaced_with(self.client(), NAMESPACE, &argo(kind));
