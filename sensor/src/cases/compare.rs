@@ -1,6 +1,6 @@
 //! Whether one value is contained in another, and where not; and values put into a spec by path. Pure.
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::CaseError;
 
@@ -26,6 +26,7 @@ pub(super) fn subset(path: &str, want: &Value, have: &Value, differences: &mut V
             }
         }
         (want, have) if want == have => {}
+        (Value::Number(want), Value::Number(have)) if equal(want, have) => {}
         // The body of a request is text, and reads better as what it holds.
         (Value::Object(_) | Value::Array(_), Value::String(text)) => {
             match serde_json::from_str(text) {
@@ -37,6 +38,12 @@ pub(super) fn subset(path: &str, want: &Value, have: &Value, differences: &mut V
         }
         (want, have) => differences.push(format!("- {path}: {want}\n+ {path}: {have}")),
     }
+}
+
+/// `1` and `1.0` are one number, as YAML writes it; whole numbers are equal by their digits.
+fn equal(want: &Number, have: &Number) -> bool {
+    let float = |number: &Number| number.to_string().contains(['.', 'e', 'E']);
+    (float(want) || float(have)) && want.as_f64() == have.as_f64()
 }
 
 /// Puts a value at a path of names and numbers; members on the way are made, items of lists must be there or next.
@@ -94,6 +101,7 @@ mod tests {
                 vec!["- a.b: [1]\n+ a.b: [1,{\"c\":\"x\",\"d\":2}]"],
             ),
             (json!({"body": {"x": [1]}}), vec![]),
+            (json!({"body": {"more": 2.0}}), vec![]),
             (
                 json!({"body": {"x": [2]}}),
                 vec!["- body.x[0]: 2\n+ body.x[0]: 1"],

@@ -171,7 +171,7 @@ impl<'a> Printer<'_, 'a> {
                 self.float(number.as_f64(), verb, value)
             }
             // A whole number that no float holds keeps its digits here too.
-            'f' | 'F' if number.is_integer_text() && number.as_f64().abs() > EXACT => {
+            'f' | 'F' if number.is_integer_text() && number.as_f64().abs() >= EXACT => {
                 let zeros = self.flags.precision.unwrap_or(6);
                 let mut text = number.to_string();
                 if zeros > 0 || self.flags.sharp {
