@@ -24,17 +24,17 @@ pub(super) async fn run(place: &Where) -> anyhow::Result<ExitCode> {
         output::note("note: there is no Sensor that Argo Events ran on JetStream");
     } else {
         output::line(HEAD)?;
+        for left in &found {
+            output::line(&commands(left))?;
+        }
+        let consumers: usize = found.iter().map(|left| left.consumers.len()).sum();
+        output::note(&format!(
+            "{} looked at: up to {} and {} are left; nothing was removed",
+            plural(found.len(), "Sensor"),
+            plural(consumers, "consumer"),
+            plural(found.len(), "bucket")
+        ));
     }
-    for left in &found {
-        output::line(&commands(left))?;
-    }
-    let consumers: usize = found.iter().map(|left| left.consumers.len()).sum();
-    output::note(&format!(
-        "{} looked at: up to {} and {} are left; nothing was removed",
-        plural(found.len(), "Sensor"),
-        plural(consumers, "consumer"),
-        plural(found.len(), "bucket")
-    ));
     Ok(if unreadable > 0 {
         ExitCode::FAILURE
     } else {
