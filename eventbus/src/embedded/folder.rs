@@ -8,8 +8,20 @@ use rustix::fs::FlockOperation;
 
 use crate::bus::OpenError;
 
+/// The folder is this process's until this is dropped.
+pub(super) struct Held(File);
+
+impl Drop for Held {
+    /// Closing the file is not enough: a program that is just being started has it open too, until it runs.
+    fn drop(&mut self) {
+        if let Err(error) = rustix::fs::flock(&self.0, FlockOperation::Unlock) {
+            tracing::debug!(%error, "a folder is free once its file is closed everywhere");
+        }
+    }
+}
+
 /// Takes the folder for this process.
-pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(dir: &Path) -> Result<Held, OpenError> {
     let fatal = |error: std::io::Error| OpenError::Fatal {
         reason: unusable(dir, &error),
     };
@@ -44,7 +56,7 @@ pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     file.set_len(0)
         .and_then(|()| file.write_all(pid.as_bytes()))
         .map_err(fatal)?;
-    Ok(file)
+    Ok(Held(file))
 }
 
 /// Why a folder cannot be used, and what helps.
@@ -60,5 +72,22 @@ pub(super) fn unusable(dir: &Path, error: &std::io::Error) -> String {
         _ => format!(
             "the folder {dir} cannot be used: {error}; choose another data folder or mend it"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_free_at_once_also_while_a_program_is_being_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = lock(dir.path()).unwrap();
+        assert!(lock(dir.path()).is_err());
+        // What a child has between its fork and its program.
+        let inherited = held.0.try_clone().unwrap();
+        drop(held);
+        drop(lock(dir.path()).unwrap());
+        drop(inherited);
     }
 }

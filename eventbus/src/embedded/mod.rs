@@ -27,7 +27,6 @@ mod writer;
 #[cfg(test)]
 mod writer_tests;
 
-use std::fs::File;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -41,7 +40,7 @@ use tokio::time::Instant;
 
 use self::consumer::Consumer;
 use self::dedup::Dedup;
-use self::folder::{lock, unusable};
+use self::folder::{Held, lock, unusable};
 use self::log::{Log, SegmentSize};
 use self::meta::{Change, Changes, Meta};
 use self::record::{Draft, TooLong};
@@ -88,7 +87,7 @@ struct Threads {
     writer: JoinHandle<()>,
     meta: JoinHandle<()>,
     /// Holds the folder until the threads are done.
-    lock: File,
+    lock: Held,
 }
 
 impl EmbeddedBus {
