@@ -62,6 +62,17 @@ impl Turn {
     /// Stands for the turn that everybody on the bus calls `key`, until the tasks stop or it is given back.
     #[must_use]
     pub fn stand(bus: Bus, key: &str, identity: &str, tasks: &Tasks) -> Self {
+        Self::stand_in(None, bus, key, identity, tasks)
+    }
+
+    /// As [`Turn::stand`], where the store is known already.
+    fn stand_in(
+        store: Option<Arc<dyn State>>,
+        bus: Bus,
+        key: &str,
+        identity: &str,
+        tasks: &Tasks,
+    ) -> Self {
         let (told, mine) = watch::channel(false);
         let stop = tasks.stop_token().child_token();
         let sure = Sure::default();
@@ -70,7 +81,7 @@ impl Turn {
             key: key.to_owned(),
             identity: identity.to_owned(),
             told,
-            store: None,
+            store,
             seen: None,
             sure: sure.clone(),
         };
@@ -251,8 +262,46 @@ impl Lease {
 
 #[cfg(test)]
 mod tests {
+    use async_trait::async_trait;
+    use futures::FutureExt as _;
+
     use super::*;
+    use crate::bus::Entry as Stored;
     use crate::embedded::EmbeddedConfig;
+
+    /// One value that is written at once: whoever waits for a thread lets a paused clock run ahead of it.
+    #[derive(Default)]
+    struct AtOnce(Mutex<Option<Stored>>);
+
+    #[async_trait]
+    impl State for AtOnce {
+        async fn get(&self, _: &str) -> Result<Option<Stored>, StateError> {
+            Ok(self.0.lock().unwrap().clone())
+        }
+
+        async fn put(&self, _: &str, value: Bytes, of: Option<u64>) -> Result<u64, StateError> {
+            let mut there = self.0.lock().unwrap();
+            if there.as_ref().map(|there| there.revision) != of {
+                return Err(StateError::Conflict);
+            }
+            let revision = of.unwrap_or_default() + 1;
+            *there = Some(Stored { value, revision });
+            Ok(revision)
+        }
+
+        async fn delete(&self, _: &str) -> Result<(), StateError> {
+            *self.0.lock().unwrap() = None;
+            Ok(())
+        }
+
+        async fn keys(&self, _: &str) -> Result<Vec<String>, StateError> {
+            Ok(Vec::new())
+        }
+
+        fn most(&self) -> usize {
+            usize::MAX
+        }
+    }
 
     fn bus(folder: &tempfile::TempDir) -> Bus {
         Bus::embedded(EmbeddedConfig::new(folder.path())).unwrap()
@@ -277,11 +326,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_holder_that_is_gone_loses_the_turn() {
         let folder = tempfile::tempdir().unwrap();
-        let (bus, tasks) = (bus(&folder), Tasks::new());
-        let store = bus.state(BUCKET).await.unwrap();
+        let (store, tasks) = (Arc::new(AtOnce::default()), Tasks::new());
         let entry = Bytes::from_static(b"{\"holder\": \"killed\"}");
         store.put("pool", entry, None).await.unwrap();
-        let next = Turn::stand(bus, "pool", "next", &tasks);
+        let next = Turn::stand_in(Some(store), bus(&folder), "pool", "next", &tasks);
         let began = Instant::now();
         next.begins().await;
         assert!(next.is_mine());
@@ -291,11 +339,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_holder_that_stood_still_knows_at_once_that_it_is_over() {
         let folder = tempfile::tempdir().unwrap();
-        let (bus, tasks) = (bus(&folder), Tasks::new());
-        let turn = Turn::stand(bus.clone(), "pool", "one", &tasks);
+        let (store, tasks) = (Arc::new(AtOnce::default()), Tasks::new());
+        let turn = Turn::stand_in(Some(store), bus(&folder), "pool", "one", &tasks);
         turn.begins().await;
+        assert!(turn.is_mine());
         // The clock moves, and nothing else does.
-        tokio::time::advance(SURE).await;
+        assert!(tokio::time::advance(SURE).now_or_never().is_none());
         assert!(!turn.is_mine());
     }
 
