@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
-use common::{event, next, subscription};
+use common::{event, next, stored as store, subscription};
 use tiphys_core::Tasks;
-use tiphys_eventbus::{Bus, EmbeddedConfig, Publish as _, Start, Subscription};
+use tiphys_eventbus::{Bus, EmbeddedConfig, Start, Subscription};
 
 const FOLDER: &str = "TIPHYS_TEST_KILL_FOLDER";
 
@@ -30,7 +30,7 @@ async fn a_process_that_publishes_until_it_is_killed() {
         tasks.spawn_job("publisher", async move {
             for number in 0.. {
                 let id = format!("{}-{publisher}-{number}", std::process::id());
-                bus.publish(&event(&id)).await.unwrap();
+                store(&bus, &event(&id)).await;
                 std::io::stdout()
                     .write_all(format!("stored {id}\n").as_bytes())
                     .unwrap();
@@ -90,11 +90,7 @@ async fn a_killed_process_loses_nothing_that_was_acknowledged() {
         );
         child.wait().unwrap();
         let bus = Bus::embedded(EmbeddedConfig::new(dir.path())).unwrap();
-        let end = bus
-            .publish(&event(&format!("end of {round}")))
-            .await
-            .unwrap()
-            .seq;
+        let end = store(&bus, &event(&format!("end of {round}"))).await.seq;
         let mut reader = bus
             .subscribe(Subscription {
                 durable: format!("reader{round}"),

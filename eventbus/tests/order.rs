@@ -5,19 +5,22 @@ mod common;
 
 use std::time::Duration;
 
-use common::{NatsServer, connected, event, jetstream, next, subscription, unavailable};
-use tiphys_eventbus::{Bus, Publish as _, Subscription};
+use common::{NatsServer, connected, event, jetstream, next, stored, subscription, unavailable};
+use tiphys_eventbus::{Bus, Subscription};
 
-fn ordered() -> Subscription {
+fn ordered(ack_wait: Duration) -> Subscription {
     Subscription {
-        ack_wait: Duration::from_secs(2),
+        ack_wait,
         ..subscription("d", &["*.*"])
     }
 }
 
+/// When what somebody had in hand comes again.
+const SOON: Duration = Duration::from_secs(2);
+
 async fn publish(bus: &Bus, numbers: std::ops::RangeInclusive<u64>) {
     for number in numbers {
-        bus.publish(&event(&number.to_string())).await.unwrap();
+        stored(bus, &event(&number.to_string())).await;
     }
 }
 
@@ -32,7 +35,9 @@ async fn killed(url: String) {
         runtime.block_on(async {
             let bus = jetstream(&url);
             connected(&bus).await;
-            let mut subscriber = bus.subscribe(ordered()).await.unwrap().in_order();
+            // However slow the machine is, nothing comes to this process a second time.
+            let wanted = ordered(Duration::from_secs(600));
+            let mut subscriber = bus.subscribe(wanted).await.unwrap().in_order();
             publish(&bus, 1..=10).await;
             let mut taken = Vec::new();
             for _ in 0..5 {
@@ -56,16 +61,23 @@ async fn what_a_killed_process_had_in_hand_comes_before_what_is_newer() {
     let bus = jetstream(&server.url());
     connected(&bus).await;
     publish(&bus, 11..=15).await;
-    let mut subscriber = bus.subscribe(ordered()).await.unwrap().in_order();
+    let mut subscriber = bus.subscribe(ordered(SOON)).await.unwrap().in_order();
     let mut seen = Vec::new();
-    for _ in 0..12 {
-        let message = next(&mut subscriber).await;
-        message.ack_confirmed().await.unwrap();
-        seen.push(message.seq);
+    for expected in [3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16] {
+        if expected == 16 {
+            publish(&bus, 16..=16).await;
+        }
+        seen.push(expected);
+        // What took too long in this process' hands may come twice.
+        loop {
+            let message = next(&mut subscriber).await;
+            drop(message.ack_confirmed().await);
+            if message.seq == expected {
+                break;
+            }
+            assert!(seen.contains(&message.seq), "{} in {seen:?}", message.seq);
+        }
     }
-    assert_eq!(seen, [3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
-    publish(&bus, 16..=16).await;
-    assert_eq!(next(&mut subscriber).await.seq, 16);
     bus.close().await;
 }
 
@@ -74,7 +86,7 @@ async fn a_killed_server_brings_nothing_before_what_is_older() {
     let mut server = NatsServer::start();
     let bus = jetstream(&server.url());
     connected(&bus).await;
-    let mut subscriber = bus.subscribe(ordered()).await.unwrap().in_order();
+    let mut subscriber = bus.subscribe(ordered(SOON)).await.unwrap().in_order();
     let mut seen = 0;
     for round in 1..=3_u64 {
         publish(&bus, round * 20 - 19..=round * 20).await;
@@ -86,7 +98,7 @@ async fn a_killed_server_brings_nothing_before_what_is_older() {
             if message.seq % 3 == 0 {
                 in_hand.push(message);
             } else {
-                message.ack_confirmed().await.unwrap();
+                drop(message.ack_confirmed().await);
             }
         }
         server.kill();
@@ -102,7 +114,7 @@ async fn a_killed_server_brings_nothing_before_what_is_older() {
     while seen < 63 {
         let message = next(&mut subscriber).await;
         see(message.seq, &mut seen);
-        message.ack_confirmed().await.unwrap();
+        drop(message.ack_confirmed().await);
     }
     bus.close().await;
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -14,17 +15,22 @@ use bytes::Bytes;
 use tiphys_core::refs::KeyRef;
 use tiphys_core::{Event, Secret, SecretError, Secrets, Tasks};
 use tiphys_eventbus::{
-    Bus, EmbeddedConfig, Health, JetStreamConfig, Start, SubjectPattern, Subscriber, Subscription,
+    Bus, EmbeddedConfig, Health, JetStreamConfig, Publish as _, PublishError, Start, Stored,
+    SubjectPattern, Subscriber, Subscription,
 };
+use tokio::net::TcpSocket;
 
-/// Long enough for a busy machine; a test that reaches it has failed.
-pub const LONG: Duration = Duration::from_secs(30);
+/// Long enough for a busy machine, and for what was lost on its way and comes again when its time to acknowledge is over;
+/// a test that reaches it has failed.
+pub const LONG: Duration = Duration::from_secs(120);
 
 /// A server of its own, killed with it.
 pub struct NatsServer {
     child: Child,
     pub dir: tempfile::TempDir,
     pub port: u16,
+    /// Bound and never listening: nobody else is given the port, also while the server is down.
+    _held: TcpSocket,
     args: Vec<String>,
 }
 
@@ -57,7 +63,16 @@ fn binary() -> PathBuf {
     })
 }
 
-fn spawn(dir: &std::path::Path, port: i32, args: &[String]) -> (Child, u16) {
+/// A free port of the loopback address, as long as the socket is held.
+pub fn held_port() -> (TcpSocket, u16) {
+    let held = TcpSocket::new_v4().unwrap();
+    held.set_reuseaddr(true).unwrap();
+    held.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let port = held.local_addr().unwrap().port();
+    (held, port)
+}
+
+fn spawn(dir: &std::path::Path, port: u16, args: &[String]) -> Child {
     let mut child = Command::new(binary())
         .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
         .arg(dir)
@@ -67,15 +82,11 @@ fn spawn(dir: &std::path::Path, port: i32, args: &[String]) -> (Child, u16) {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut port = 0;
     let mut log = String::new();
     loop {
         let Some(Ok(line)) = lines.next() else {
             panic!("nats-server ended:\n{log}")
         };
-        if let Some((_, address)) = line.split_once("client connections on ") {
-            port = address.trim().rsplit(':').next().unwrap().parse().unwrap();
-        }
         if line.contains("Server is ready") {
             break;
         }
@@ -84,7 +95,7 @@ fn spawn(dir: &std::path::Path, port: i32, args: &[String]) -> (Child, u16) {
     }
     // A full pipe would stop the server.
     std::thread::spawn(move || lines.for_each(drop));
-    (child, port)
+    child
 }
 
 impl NatsServer {
@@ -95,11 +106,12 @@ impl NatsServer {
     pub fn with(args: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
-        let (child, port) = spawn(dir.path(), -1, &args);
+        let (held, port) = held_port();
         Self {
-            child,
+            child: spawn(dir.path(), port, &args),
             dir,
             port,
+            _held: held,
             args,
         }
     }
@@ -116,8 +128,7 @@ impl NatsServer {
 
     /// The same server again, with its data.
     pub fn restart(&mut self) {
-        let (child, _) = spawn(self.dir.path(), self.port.into(), &self.args);
-        self.child = child;
+        self.child = spawn(self.dir.path(), self.port, &self.args);
     }
 
     /// The same server again, with nothing.
@@ -226,6 +237,22 @@ pub async fn unavailable(bus: &Bus, text: &str) {
         .await
         .map(|found| found.is_ok());
     assert_eq!(waited, Ok(true), "{text}: {:?}", *bus.health().borrow());
+}
+
+/// Publishes as a sender does that is told to come back, where a busy machine may well need longer than a sender waits.
+pub async fn stored(bus: &Bus, event: &Event) -> Stored {
+    let stored = async {
+        loop {
+            match bus.publish(event).await {
+                Ok(stored) => return stored,
+                Err(PublishError::Unavailable { .. } | PublishError::Full { .. }) => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+    };
+    tokio::time::timeout(LONG, stored).await.unwrap()
 }
 
 pub fn event(id: &str) -> Event {
