@@ -11,7 +11,7 @@ use kube::api::{
 use kube::runtime::watcher::{self, Event, ListSemantic, watcher};
 use serde_json::json;
 use tiphys_cluster::Cluster;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 use crate::{all_kinds, argo, both_ways, cluster, loopback_client, version, workflow, workflows};
@@ -201,8 +201,12 @@ async fn a_streamed_list_ends_with_its_bookmark() {
 #[tokio::test]
 async fn a_watcher_survives_the_server() {
     let dir = tempfile::tempdir().unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    // Bound and never listening: nobody else is given the port while the server is down.
+    let held = TcpSocket::new_v4().unwrap();
+    held.set_reuseaddr(true).unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = held.local_addr().unwrap();
+    let listener = TcpListener::bind(address).await.unwrap();
     let client = loopback_client(&listener);
     let api = workflows(&client);
     let config = watcher::Config {
@@ -318,7 +322,7 @@ async fn nothing_is_lost_or_reordered_under_concurrent_writes() {
             );
         }
     };
-    let limit = Duration::from_secs(60);
+    let limit = Duration::from_secs(300);
     let all = async { futures::join!(writes, reader("0"), reader("0"), reader("0")) };
     tokio::time::timeout(limit, all).await.unwrap();
     let left = api.list(&ListParams::default()).await.unwrap();
