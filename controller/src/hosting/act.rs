@@ -55,7 +55,11 @@ impl Reconciler {
             Ok(state) if state.ready || [PARTLY, PARTLY_RUNNING].contains(&&*state.reason) => {
                 self.complete(key, object, state).await
             }
-            acted => acted,
+            acted => {
+                // It does not run, which is more than a missing value.
+                self.missing.remove(key);
+                acted
+            }
         }
     }
 
@@ -210,10 +214,8 @@ impl Reconciler {
 
     /// The state of an object that runs: it needs the values that it refers to as well.
     async fn complete(&mut self, key: &ObjectKey, object: &Value, state: ObjectState) -> Acted {
-        let spec = object.get("spec").unwrap_or(&Value::Null);
         let secrets = self.secrets(&key.namespace);
-        let missing = tokio::time::timeout(LOOK, references::missing(spec, &*secrets)).await;
-        let mut missing = missing.unwrap_or_default().join("; ");
+        let mut missing = missing(object, &*secrets).await;
         if missing.is_empty() {
             self.missing.remove(key);
             return Ok(state);
@@ -225,12 +227,31 @@ impl Reconciler {
         Err(ObjectState::not_ready(SECRET_MISSING, missing))
     }
 
+    /// Whether an object that runs still misses what it missed before: then there is nothing to start anew.
+    pub(super) async fn still_misses(&mut self, key: &ObjectKey) -> bool {
+        let Some(before) = self.missing.get(key).cloned() else {
+            return false;
+        };
+        let Some(object) = self.known.object(key) else {
+            return false;
+        };
+        let secrets = self.secrets(&key.namespace);
+        missing(&object, &*secrets).await == before
+    }
+
     fn secrets(&self, namespace: &str) -> Arc<dyn Secrets> {
         match &self.options.secrets {
             Some(secrets) => secrets.clone(),
             None => Arc::new(ApiSecrets::new(self.options.objects.clone(), namespace)),
         }
     }
+}
+
+/// What is missing of that which an object refers to; empty where nothing is.
+async fn missing(object: &Value, secrets: &dyn Secrets) -> String {
+    let spec = object.get("spec").unwrap_or(&Value::Null);
+    let missing = tokio::time::timeout(LOOK, references::missing(spec, secrets)).await;
+    missing.unwrap_or_default().join("; ")
 }
 
 /// The ports that stand for those of the spec, as the leader of the pool has written them down.

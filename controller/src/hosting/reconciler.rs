@@ -231,7 +231,11 @@ impl Reconciler {
         let mut due: Vec<_> = due.map(|(key, _)| key.clone()).collect();
         due.sort();
         for key in due {
-            self.reconcile(&key).await;
+            if self.still_misses(&key).await {
+                self.try_again(&key);
+            } else {
+                self.reconcile(&key).await;
+            }
         }
     }
 
