@@ -297,19 +297,24 @@ async fn serve(stream: TcpStream, running: &Running, token: &Secret) -> io::Resu
 /// Only the owner may read it.
 fn write(folder: &Path, path: &Path, record: &Record) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
+    // Whoever reads it finds all of it or nothing.
+    let part = path.with_extension("part");
     // A process of that number may have been killed before.
-    if let Err(error) = std::fs::remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(error);
+    for before in [path, &part] {
+        if let Err(error) = std::fs::remove_file(before)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
+        }
     }
     let mut options = std::fs::OpenOptions::new();
     let mut file = options
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(path)?;
-    file.write_all(&serde_json::to_vec(record)?)
+        .open(&part)?;
+    file.write_all(&serde_json::to_vec(record)?)?;
+    std::fs::rename(part, path)
 }
 
 /// Asks every process that runs with a data folder.
@@ -318,6 +323,7 @@ fn write(folder: &Path, path: &Path, record: &Record) -> io::Result<()> {
 /// [`AskError`].
 pub async fn ask(data_dir: &Path, request: &Request) -> Result<Vec<Reply>, AskError> {
     let mut replies = Vec::new();
+    let mut failure = None;
     for path in records(&data_dir.join(FOLDER)) {
         let broken = |source| AskError::Broken {
             path: path.display().to_string(),
@@ -331,14 +337,18 @@ pub async fn ask(data_dir: &Path, request: &Request) -> Result<Vec<Reply>, AskEr
         let Ok(stream) = TcpStream::connect(record.address).await else {
             continue;
         };
-        replies.push(
-            exchange(stream, record.token, request)
-                .await
-                .map_err(broken)?,
-        );
+        match exchange(stream, record.token, request).await {
+            Ok(reply) => replies.push(reply),
+            // Somebody else may listen there by now.
+            Err(error) => {
+                tracing::warn!(%error, record = %path.display(), "a process has not answered");
+                failure = Some(broken(error));
+            }
+        }
     }
     if replies.is_empty() {
-        return Err(AskError::NobodyThere(data_dir.display().to_string()));
+        let nobody = || AskError::NobodyThere(data_dir.display().to_string());
+        return Err(failure.unwrap_or_else(nobody));
     }
     Ok(replies)
 }
