@@ -1,6 +1,7 @@
 //! Conditions that need several events: the state machine, its durable state, and the order effect, state, ack.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -325,7 +326,10 @@ impl Joined {
             .into_iter()
             .map(|(name, kept)| (name, Input::new(kept.0)))
             .collect();
-        let outcome = match runner.marked(message, runner.fire(&events, firing)).await {
+        let outcome = match runner
+            .marked(message, pin!(runner.fire(&events, firing)))
+            .await
+        {
             End::Fired => Outcome::Fired,
             End::Dead => Outcome::Dead,
             End::Later if runner.at_least_once => return Ok((Part::Later, Ended::Pending)),

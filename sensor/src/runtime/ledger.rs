@@ -1,10 +1,11 @@
 //! What becomes of each event, counted once per trigger: `accepted = fired + filtered + pending + dead`.
 //! It holds numbers only; deliveries of the same event share one entry.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use tiphys_core::metrics::TriggerMetrics;
 use tokio::time::Instant;
 
@@ -25,7 +26,7 @@ pub(super) struct Ledger {
 
 #[derive(Default)]
 struct Open {
-    events: HashMap<u64, Progress>,
+    events: HashMap<u64, Progress, RandomState>,
     /// Events that come again, mostly: done, with an acknowledgement that failed, or given back. Where one does not
     /// come, the bus has the acknowledgement all the same, or another replica has the event.
     unconfirmed: Vec<(Instant, u64, Outcome)>,
@@ -36,8 +37,8 @@ struct Open {
 /// How far an event is that was delivered and not acknowledged.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Progress {
-    /// Dependencies whose firing has ended.
-    pub(super) done: HashSet<usize>,
+    /// Dependencies whose firing has ended. Empty where there is one only: its end is the message's.
+    pub(super) done: Vec<usize>,
     /// The worst of their ends.
     pub(super) outcome: Option<Outcome>,
 }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeSet, HashSet};
 use std::convert::Infallible;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
@@ -142,7 +143,7 @@ impl Runner {
     async fn serve(&self, subscriber: Subscriber, joined: &mut Option<Joined>) {
         let mut subscriber = subscriber;
         let mut under_way = FuturesUnordered::new();
-        let mut in_hand = HashSet::new();
+        let mut in_hand = HashSet::<u64, RandomState>::default();
         let mut sweep = tokio::time::interval(ACK_WAIT);
         let mut tick = tokio::time::interval(TICK);
         let mut stopped = pin!(self.stopped());
@@ -277,26 +278,36 @@ impl Runner {
     }
 
     /// Works on a message unless that is done, then answers it. Gives its number.
-    async fn work(&self, message: Message, answer: Option<Answer>, turn: Option<Turn>) -> u64 {
-        let (mut message, mut turn) = (message, turn);
-        let answer = match answer {
-            Some(answer) => answer,
-            None => {
-                if let Some(turn) = &mut turn {
-                    self.marked(&message, turn.begin()).await;
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "the future of an async fn would have room for the message twice"
+    )]
+    pub(super) fn work(
+        &self,
+        mut message: Message,
+        answer: Option<Answer>,
+        mut turn: Option<Turn>,
+    ) -> impl Future<Output = u64> {
+        async move {
+            let answer = match answer {
+                Some(answer) => answer,
+                None => {
+                    if let Some(turn) = &mut turn {
+                        self.marked(&message, pin!(turn.begin())).await;
+                    }
+                    // What came before was not done either, so that order is kept.
+                    if turn.is_some() && self.is_stopped() {
+                        Answer::Stopped
+                    } else {
+                        self.single(&mut message).await
+                    }
                 }
-                // What came before was not done either, so that order is kept.
-                if turn.is_some() && self.is_stopped() {
-                    Answer::Stopped
-                } else {
-                    self.single(&mut message).await
-                }
-            }
-        };
-        // The next of a key begins when the bus has the answer.
-        self.settle(&message, answer).await;
-        drop(turn);
-        message.seq
+            };
+            // The next of a key begins when the bus has the answer.
+            self.settle(&message, answer).await;
+            drop(turn);
+            message.seq
+        }
     }
 
     async fn settle(&self, message: &Message, answer: Answer) {
@@ -355,12 +366,15 @@ impl Runner {
     }
 
     /// Waits for work on a message, telling the bus now and then that it goes on.
-    pub(super) async fn marked<T>(&self, message: &Message, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
+    pub(super) async fn marked<T>(
+        &self,
+        message: &Message,
+        mut work: Pin<&mut impl Future<Output = T>>,
+    ) -> T {
         loop {
             tokio::select! {
                 biased;
-                done = &mut work => return done,
+                done = work.as_mut() => return done,
                 // Made when it is first waited for: most work is done at once.
                 () = async { tokio::time::sleep(self.subscription.ack_wait / 3).await } => {
                     if let Err(error) = message.in_progress().await {

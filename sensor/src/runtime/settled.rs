@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use tiphys_eventbus::Message;
 
@@ -36,8 +37,8 @@ pub(super) struct Remembered(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    current: HashMap<u64, Settled>,
-    previous: HashMap<u64, Settled>,
+    current: HashMap<u64, Settled, RandomState>,
+    previous: HashMap<u64, Settled, RandomState>,
     looks: u32,
 }
 
@@ -69,7 +70,10 @@ impl Remembered {
 impl Inner {
     fn put(&mut self, seq: u64, settled: Settled) {
         if self.current.len() >= MOST {
-            self.turn();
+            // There will be as many again: they find the room that these had.
+            std::mem::swap(&mut self.current, &mut self.previous);
+            self.current.clear();
+            self.looks = 0;
         }
         self.current.insert(seq, settled);
     }
@@ -87,13 +91,9 @@ impl Inner {
         }
         self.looks += 1;
         if self.looks >= LOOKS {
-            self.turn();
+            self.previous = std::mem::take(&mut self.current);
+            self.looks = 0;
         }
-    }
-
-    fn turn(&mut self) {
-        self.previous = std::mem::take(&mut self.current);
-        self.looks = 0;
     }
 }
 

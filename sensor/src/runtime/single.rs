@@ -1,5 +1,6 @@
 //! Conditions that one event meets: each dependency that lets it through fires at once, with that event alone.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use tiphys_core::Event;
@@ -55,9 +56,10 @@ impl Runner {
                 Admission::Passed(input) => {
                     let events = Events::from([(dependency.name.clone(), input)]);
                     let mut firing = record::Firing::default();
-                    let end = self
-                        .marked(message, self.fire_in_order(&events, &mut firing))
-                        .await;
+                    let end = {
+                        let work = pin!(self.fire_in_order(&events, &mut firing));
+                        self.marked(message, work).await
+                    };
                     if matches!(end, End::Fired) && self.is_plain(message, &event) {
                         brief = firing.brief();
                     }
@@ -86,7 +88,9 @@ impl Runner {
                     }
                 }
             };
-            progress.done.insert(index);
+            if self.prepared.dependencies.len() > 1 {
+                progress.done.push(index);
+            }
             progress.outcome = progress.outcome.max(Some(outcome));
         }
         let outcome = progress.outcome.unwrap_or(Outcome::Filtered);

@@ -12,8 +12,9 @@ use tiphys_cluster::{Cluster, kinds};
 use tiphys_core::metrics::{Metrics, TriggerMetrics};
 use tiphys_core::refs::KeyRef;
 use tiphys_core::{Event, Secret, SecretError, Secrets, Tasks};
-use tiphys_eventbus::{Bus, EmbeddedConfig, Publish as _, Turn};
+use tiphys_eventbus::{Bus, EmbeddedConfig, Message, Publish as _, Turn};
 
+use super::runner::Runner;
 use super::{Reach, RunningSensor, Seat, SensorObject, SensorRuntime, StartError};
 use crate::record::{Decision, Look, RecordLimits, Recorder, Tail};
 use crate::testing::{NoSecrets, event, yaml};
@@ -369,4 +370,14 @@ async fn either_event_fires_and_one_event_for_two_dependencies_fires_twice() {
     world.reaches("both", [2, 2, 0, 0, 0]).await;
     assert_eq!(world.workflows().await.len(), 3);
     sensor.stop().await;
+}
+
+/// Thousands may be under way, and each is made, moved and freed for one event: what is rare in it is boxed.
+#[test]
+fn what_one_event_takes_while_it_is_under_way_is_small() {
+    fn size<'a, F>(_: impl FnOnce(&'a Runner, Message) -> F) -> usize {
+        size_of::<F>()
+    }
+    let size = size(|runner, message| runner.work(message, None, None));
+    assert!(size <= 2560, "{size} bytes");
 }
