@@ -110,13 +110,15 @@ pub async fn discovered(client: &Client, plurals: &[&str]) {
             .request(request)
             .await
             .map_err(|error| error.to_string())?;
-        let groups = told["items"].as_array().into_iter().flatten();
-        let versions = groups
-            .filter(|group| group["metadata"]["name"] == GROUP)
-            .flat_map(|group| group["versions"].as_array().into_iter().flatten());
-        let resources: Vec<&str> = versions
-            .flat_map(|version| version["resources"].as_array().into_iter().flatten())
-            .filter_map(|resource| resource["resource"].as_str())
+        let named = |group: &&Value| {
+            let name = group.pointer("/metadata/name").and_then(Value::as_str);
+            name == Some(GROUP)
+        };
+        let resources: Vec<&str> = listed(&told, "items")
+            .filter(named)
+            .flat_map(|group| listed(group, "versions"))
+            .flat_map(|version| listed(version, "resources"))
+            .filter_map(|resource| resource.get("resource")?.as_str())
             .collect();
         let all = plurals.iter().all(|plural| resources.contains(plural));
         all.then_some(())
@@ -192,4 +194,10 @@ impl Definition {
             },
         })
     }
+}
+
+/// The items of a list that may not be there.
+fn listed<'v>(value: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> + use<'v> {
+    let items = value.get(key).and_then(Value::as_array);
+    items.into_iter().flatten()
 }
