@@ -147,23 +147,29 @@ struct Escaped<'a, 'w>(&'a mut Writer<'w>);
 impl fmt::Write for Escaped<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+        if !text.bytes().any(special) {
+            return self.0.write_str(text);
+        }
+        // Put together first: a payload falls into a hundred pieces, and each would pass through three writers.
+        let mut whole = String::with_capacity(text.len() + text.len() / 4);
         let mut rest = text;
         // All of these are one byte, so the text falls apart between characters.
         while let Some(at) = rest.bytes().position(special) {
             let (plain, tail) = rest.split_at(at);
-            self.0.write_str(plain)?;
+            whole.push_str(plain);
             let mut chars = tail.chars();
             match chars.next() {
-                Some('"') => self.0.write_str("\\\"")?,
-                Some('\\') => self.0.write_str("\\\\")?,
-                Some('\n') => self.0.write_str("\\n")?,
-                Some('\t') => self.0.write_str("\\t")?,
-                Some(c) => write!(self.0, "\\u{:04x}", u32::from(c))?,
+                Some('"') => whole.push_str("\\\""),
+                Some('\\') => whole.push_str("\\\\"),
+                Some('\n') => whole.push_str("\\n"),
+                Some('\t') => whole.push_str("\\t"),
+                Some(c) => write!(whole, "\\u{:04x}", u32::from(c))?,
                 None => {}
             }
             rest = chars.as_str();
         }
-        self.0.write_str(rest)
+        whole.push_str(rest);
+        self.0.write_str(&whole)
     }
 }
 
