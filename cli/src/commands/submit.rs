@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use rand::Rng as _;
 use serde_json::Value;
-use tiphys_core::manifest;
+use tiphys_core::{Problems, manifest};
+use tiphys_workflow::Workflow;
 use tiphys_workflow::operations::{
     Create, Draft, Operator, Origin, SubmitOptions, label_pairs, parameters_of_file, time,
 };
@@ -164,6 +165,10 @@ async fn read_all(files: &[String]) -> anyhow::Result<Vec<Draft>> {
                 ));
                 continue;
             }
+            // Before anything is made of it: not every API looks at the fields of a Workflow.
+            let mut problems = Problems::default();
+            document.typed::<Workflow>(&mut problems);
+            anyhow::ensure!(!problems.has_errors(), "{file}: {}", problems.errors());
             let json = if alone && serde_json::from_str::<Value>(&text).is_ok() {
                 text.clone()
             } else {

@@ -298,6 +298,15 @@ async fn refusals(run: &LocalRun, files: &TempDir) {
         "other.json",
         &object("WorkflowTemplate", json!({"name": "x"}), json!({})),
     );
+    let odd = write(
+        files,
+        "odd.json",
+        &object(
+            "Workflow",
+            json!({"generateName": "odd-"}),
+            json!({"arguments": {"parameters": [{"name": false}]}}),
+        ),
+    );
     for (args, part) in [
         (
             &["stop", "nosuch"][..],
@@ -308,6 +317,10 @@ async fn refusals(run: &LocalRun, files: &TempDir) {
         (&["wait", "nosuch"], "no workflow \"nosuch\" in namespace"),
         (&["watch", "nosuch"], "no workflow \"nosuch\" in namespace"),
         (&["submit", &other], "No Workflow found in given files"),
+        (
+            &["submit", &odd, "-o", "name"],
+            "odd.json: spec.arguments.parameters[0].name: must be text",
+        ),
         (&["submit", "/nosuch.yaml"], "cannot read /nosuch.yaml"),
         (&["submit", "--from", "pod/x"], "invalid kind \"pod\""),
         (
